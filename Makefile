@@ -1,0 +1,154 @@
+# The front door. `make help` lists the targets; each says what it does in its own line.
+# Nothing is needed beforehand but make, git and python3 (3.11 or newer) with venv.
+
+ENV    ?= local
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+STAMP  := $(VENV)/.complete
+ARGS   ?=
+
+# Values and decisions of the engine: no input, no output, so no excuse for an untested
+# branch. `make test` asks for 100 % of these and 95 % of everything.
+PURE := errors misfits refusals faults migration config dsn duration events statements tokens patterns \
+    window drift parse classify outcome plan
+
+# The same of the orchestrator.
+PURE_JOBS := errors names settings config spec lifecycle findings events logmerge polling \
+    links queries
+
+CODE := migrate prompts jobs emulator scripts benchmarks docs/_generate tests
+
+empty :=
+space := $(empty) $(empty)
+comma := ,
+
+# `make migrate DATABASE_URL=…` (or the variable of the environment) wins over ENV. It is
+# passed on by value, so that a dollar sign in a password is only a dollar sign.
+ifdef DATABASE_URL
+override DATABASE_URL := $(value DATABASE_URL)
+export DATABASE_URL
+endif
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+##@ Every day
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+	    /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	    /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@printf '\nENV=%s; DATABASE_URL=postgresql://… uses that database; ARGS="…" adds options.\n' '$(ENV)'
+
+.PHONY: setup
+setup: $(STAMP) ## Make .venv with exactly the locked packages (the other targets do it when needed)
+
+# An environment with a section `launch` is in the cloud: its migration is launched.
+# A database that was named is reached from here, whatever ENV says.
+LAUNCHED := $(if $(DATABASE_URL),,$(shell grep -sl '^launch:' environments/$(ENV).yaml))
+
+.PHONY: migrate
+migrate: $(STAMP) ## Apply the pending migrations and verify them (ENV=dev: in the cloud)
+	@$(if $(LAUNCHED),$(PY) -m jobs launch $(ENV) $(ARGS),$(PY) -m migrate apply --env $(ENV) $(ARGS))
+
+.PHONY: rehearse
+rehearse: $(STAMP) ## Run the whole pipeline on this machine, with an emulated Google Cloud
+	@$(PY) -m jobs.rehearsal $(ARGS)
+
+.PHONY: status
+status: $(STAMP) ## Show what is applied and what is pending
+	@$(PY) -m migrate status --env $(ENV) $(ARGS)
+
+.PHONY: plan
+plan: $(STAMP) ## Show what `make migrate` would do
+	@$(PY) -m migrate plan --env $(ENV) $(ARGS)
+
+.PHONY: verify
+verify: $(STAMP) ## Prove that everything applied is still there and whole
+	@$(PY) -m migrate verify --env $(ENV) $(ARGS)
+
+.PHONY: psql
+psql: $(STAMP) ## Open psql on the database
+	@$(PY) -m migrate.embedded psql
+
+.PHONY: stop
+stop: $(STAMP) ## Stop the embedded database, keep its data
+	@$(PY) -m migrate.embedded stop
+
+.PHONY: reset
+reset: $(STAMP) ## Stop the embedded database and throw it away
+	@$(PY) -m migrate.embedded reset
+
+##@ Development
+
+.PHONY: test
+test: $(STAMP) ## Run the whole suite against real servers, with the coverage gates
+	@scripts/test_servers.sh
+	@rm -f .coverage .coverage.*
+	$(PY) -m coverage run -m pytest -n logical --maxprocesses=4 $(ARGS)
+	@$(PY) -m coverage combine --quiet
+	$(PY) -m coverage report --format=total --fail-under=95 || { $(PY) -m coverage report; exit 2; }
+	$(PY) -m coverage report --fail-under=100 --include='$(subst $(space),$(comma),$(PURE:%=*/migrate/%.py))'
+	$(PY) -m coverage report --fail-under=100 --include='$(subst $(space),$(comma),$(PURE_JOBS:%=*/jobs/%.py))'
+
+.PHONY: lint
+lint: $(STAMP) ## Check style and formatting
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+.PHONY: format
+format: $(STAMP) ## Mend style and formatting where a machine can
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+.PHONY: types
+types: $(STAMP) ## Check types, strictly
+	$(PY) -m mypy $(wildcard $(CODE))
+
+.PHONY: contracts
+contracts: $(STAMP) ## Check who may import whom
+	@$(VENV)/bin/lint-imports --no-cache
+
+.PHONY: docs
+docs: $(STAMP) ## Write the generated parts and the transcripts of the documentation again
+	@$(PY) -m docs._generate write
+
+.PHONY: docs-check
+docs-check: $(STAMP) ## Fail if a generated part or a transcript is out of date
+	@$(PY) -m docs._generate check
+
+.PHONY: lock
+lock: ## Compile requirements/ from pyproject.toml (ARGS=--upgrade renews the pins)
+	@scripts/lock_requirements.sh $(ARGS)
+
+.PHONY: lock-check
+lock-check: $(STAMP) ## Fail if requirements/ lags behind pyproject.toml
+	@$(PY) -m pytest -q -p no:randomly tests/architecture/test_requirements.py
+
+.PHONY: check
+check: test lint types contracts docs-check ## Everything CI runs
+
+.PHONY: bench
+bench: $(STAMP) ## Measure our speed against psql on this machine
+	@$(PY) -m benchmarks $(ARGS)
+
+.PHONY: clean
+clean: ## Delete what make and the tests wrote (not the embedded database)
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- set-up ---------------------------------------------------------------------------
+
+# The stamp is written last: a set-up that was interrupted starts again.
+$(STAMP): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo 'setup: $(PYTHON) is missing or older than 3.11; name a newer one: make setup PYTHON=python3.12' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo 'setup: $(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
+	@echo 'setup: making $(VENV) with the packages of requirements/dev.txt'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,1 @@
+"""How fast the engine is, beside psql and beside what is physically possible."""

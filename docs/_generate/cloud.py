@@ -1,0 +1,54 @@
+"""Markdown made from the declarations in ``jobs``: who needs which role, and why.
+
+Called by cog, from the comments in the pages that say so.
+"""
+
+from docs._generate.reference import code, table
+from jobs.roles import COVERED_BY, LEAST, Case, Who
+
+__all__ = ["covered_table", "roles_table"]
+
+#: What each kind of principal is, in a sentence.
+PRINCIPALS = {
+    Who.SUBMITTER: "Whoever types `launch`: a person, or the account of a CI job.",
+    Who.CLEANUP: "Whoever sweeps: as a rule the submitter, who then can end what was killed.",
+    Who.LOOKOUT: "Whoever wants the whole preflight. Without one of these its finding "
+    "says `not checked`, and the launch goes on.",
+    Who.APPROVER: "Whoever approves builds that wait; not the one who submits them.",
+    Who.ROTATOR: "Whoever runs `secret set-url` and `secret rotate`.",
+    Who.BUILD: "`build_service_account`: what the build's steps run as. It cannot read the "
+    "database's address.",
+    Who.RUNTIME: "`job_service_account`: what the migration runs as.",
+    Who.AGENT: "Google's own account of Cloud Run in your project, "
+    "`service-NUMBER@serverless-robot-prod.iam.gserviceaccount.com`. Within one project it "
+    "needs nothing.",
+}
+
+
+def roles_table() -> str:
+    """Return one section for each principal: roles, where, why, when."""
+    parts = []
+    for who in Who:
+        rows = [
+            (
+                code(need.role),
+                need.scope.value,
+                need.why,
+                code(need.permission),
+                "" if need.case is Case.ALWAYS else need.case.value,
+            )
+            for need in LEAST
+            if need.who is who
+        ]
+        title = who.value[0].upper() + who.value[1:]
+        head = ("role", "granted on", "it", "shows by", "only")
+        parts.append(f"## {title}\n\n{PRINCIPALS[who]}\n\n{table(head, rows)}")
+    return "\n".join(parts)
+
+
+def covered_table() -> str:
+    """Return which wider roles will do."""
+    rows = [
+        (code(role), ", ".join(map(code, wider))) for role, wider in COVERED_BY.items()
+    ]
+    return table(("role of the tables above", "held by whoever has"), rows)

@@ -1,0 +1,100 @@
+"""Sentences for the tables that the code has no sentence for.
+
+Used by ``reference``; tests/docs sees to it that none is missing and none is left over.
+"""
+
+from migrate.errors import ExitCode
+
+#: For each exit code: what is true afterwards, and what to do.
+EXIT_CODES = {
+    ExitCode.OK: (
+        "the plan was carried out and verified, or there was nothing to do",
+        "nothing",
+    ),
+    ExitCode.BUG: (
+        "not known: the program met something it did not foresee, and left a traceback",
+        "run `status`; then report the traceback",
+    ),
+    ExitCode.USAGE: (
+        "nothing was contacted: the command line or a setting is wrong",
+        "correct the command",
+    ),
+    ExitCode.SOURCE: (
+        "a file or the directory is wrong; the database was not changed",
+        "correct the file named",
+    ),
+    ExitCode.BLOCKED: (
+        "the database was only read: history and directory disagree, or the role may not write",
+        "follow the advice printed below the error",
+    ),
+    ExitCode.LOCKED: (
+        "another runner is at work; this one changed nothing",
+        "wait and run again",
+    ),
+    ExitCode.UNREACHABLE: (
+        "no session could be had; nothing was done",
+        "`doctor` says what the address needs",
+    ),
+    ExitCode.FAILED: (
+        "a migration failed and was rolled back whole; those before it stay applied",
+        "correct it and run again",
+    ),
+    ExitCode.NEEDS_REPAIR: (
+        (
+            "a non-transactional migration stopped midway, or an outcome is not known yet: "
+            "the history says where"
+        ),
+        "read the advice; most often: correct the statement and run again",
+    ),
+    ExitCode.PENDING: (
+        "only from `status --check`: something is pending",
+        "`apply`",
+    ),
+    ExitCode.UNVERIFIED: (
+        (
+            "a check failed. From `apply`: its migration was rolled back. From `verify`: nothing "
+            "was changed"
+        ),
+        "correct the migration or its check; mend the schema with a new migration",
+    ),
+}
+
+#: For each column of the history table.
+COLUMNS = {
+    "version": "the digits before the file's first `_`; for a repeatable, `R__name`",
+    "name": "the rest of the file's name",
+    "description": "the directive `description`, or the name in words",
+    "checksum": "of the file as applied; NULL for a baseline",
+    "executed_at": "when it was recorded, or, for an unfinished one, when it began",
+    "duration_ms": "how long it took, by the server's clock",
+    "executed_by": "the role that logged in",
+    "state": "`applied`, `baseline`, `running` or `failed`",
+    "tool_version": "the release that applied it",
+    "build_id": "the Cloud Build build, if known",
+    "commit_sha": "the commit, if known",
+    "image_digest": "the image, if known",
+    "execution": "the Cloud Run execution, if known",
+    "run_id": "the run that applied it; answers whether a COMMIT in doubt took effect",
+    "statements_done": "how many of the file's statements are done",
+    "statements_chain": "hash over those statements while a non-transactional file is unfinished",
+    "at_work": "the statement that was announced and has not been reported done",
+    "created": "what the migration created, as `kind name`",
+    "removed": "what it dropped or renamed of that which earlier ones created",
+    "highest_oid": "the highest oid of what it created: where the next one's begin",
+}
+
+#: Lines that are no events of the runner: (event, severity, when, fields).
+NOT_EVENTS = (
+    (
+        "Error",
+        "ERROR",
+        "The error that ended the run, with its advice in the message.",
+        "`code` and the [fields of the error](errors.md)",
+    ),
+    (
+        "End",
+        "INFO or ERROR",
+        "The end marker: always the last line.",
+        "the outcome, below",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Google Cloud on a laptop: real protocols, real processes, faults on command."""

@@ -1,0 +1,158 @@
+"""``python -m emulator``: read the options, make the world, serve until stopped.
+
+Prints one line of JSON with the addresses once both servers listen. The only module that
+reads files of the user's choice and prints.
+"""
+
+import argparse
+import contextlib
+import json
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from emulator.calls import Gate
+from emulator.data import add_image, load_data
+from emulator.faults import BadScript, parse_faults
+from emulator.grpc_server import serve_grpc
+from emulator.rest.admin import Admin
+from emulator.rest.http import serve_http
+from emulator.rest.lookups import Lookups
+from emulator.rest.storage import Storage
+from emulator.rest.transcoding import Transcoder
+from emulator.serving import bind
+from emulator.world import Addresses, Setting, World
+
+_USAGE = 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m emulator",
+        description="Google Cloud on a laptop: real protocols, real processes.",
+    )
+    made.add_argument("--host", default="127.0.0.1", help="where to listen")
+    made.add_argument("--port", type=int, default=0, help="port for gRPC; 0 picks one")
+    made.add_argument("--rest-port", type=int, default=0, help="port for plain HTTP")
+    made.add_argument("--project", default="rehearsal", help="id of the project")
+    made.add_argument(
+        "--region", default="europe-west1", help="the region things are in"
+    )
+    made.add_argument("--data", type=Path, help="YAML: what is there at the start")
+    made.add_argument("--policy", type=Path, help="YAML: who may do what")
+    made.add_argument("--faults", type=Path, help="YAML: what goes wrong, and when")
+    made.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="REF=DIR",
+        help="put an image made from a directory into the registry",
+    )
+    made.add_argument(
+        "--checkout",
+        action="append",
+        default=[],
+        metavar="REPOSITORY=DIR",
+        help="the directory that stands for a trigger's repository (a pattern; * is all)",
+    )
+    made.add_argument(
+        "--mode", choices=["process"], default="process", help="how containers are run"
+    )
+    made.add_argument(
+        "--state-page", action="store_true", help="serve a read-only page over HTTP"
+    )
+    return made
+
+
+def _yaml(path: Path | None) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path else None
+
+
+def make_world(given: argparse.Namespace) -> World:
+    """The world that the options describe."""
+    world = World(Setting(project=given.project, region=given.region))
+    load_data(world, _yaml(given.data) or {})
+    policy = _yaml(given.policy)
+    if policy is not None:
+        world.policy.load(policy)
+    world.faults.load(parse_faults(_yaml(given.faults)))
+    for pair in given.image:
+        name, _, directory = pair.rpartition("=")
+        add_image(world, name, directory)
+    for pair in given.checkout:
+        pattern, _, directory = pair.partition("=")
+        world.checkouts[pattern] = Path(directory)
+    return world
+
+
+def serve(world: World, given: argparse.Namespace) -> None:
+    """Serve until a signal comes, then stop what still runs."""
+    gate = Gate(world)
+    bindings = bind(world, gate)
+    routes = [
+        *Admin(world, page=given.state_page).routes(),
+        *Storage(world, gate).routes(),
+        *Lookups(world, gate).routes(),
+        *Transcoder(world, gate, bindings).routes(),
+    ]
+    http = serve_http(routes, given.host, given.rest_port)
+    rest = f"{given.host}:{http.server_address[1]}"
+    server, port = serve_grpc(bindings, f"{given.host}:{given.port}")
+    world.addresses = Addresses(grpc=f"{given.host}:{port}", rest=rest)
+    threading.Thread(target=http.serve_forever, args=(0.1,), daemon=True).start()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    print(json.dumps(announcement(world, given)), flush=True)
+    stop.wait()
+    server.stop(0)
+    http.shutdown()
+    for halt in list(world.stoppers.values()):
+        halt()
+    world.executor.close()
+    with contextlib.suppress(OSError):
+        shutil.rmtree(world.scratch)
+
+
+def announcement(world: World, given: argparse.Namespace) -> dict[str, object]:
+    """The line that says where to find what."""
+    grpc, rest = world.addresses
+    told: dict[str, object] = {
+        "grpc": grpc,
+        "rest": f"http://{rest}",
+        "project": given.project,
+        "region": given.region,
+        "mode": given.mode,
+        "environment": {
+            "GOOGLE_CLOUD_EMULATOR": grpc,
+            "STORAGE_EMULATOR_HOST": f"http://{rest}",
+        },
+    }
+    if given.state_page:
+        told["page"] = f"http://{rest}/"
+    return told
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the emulator."""
+    given = parser().parse_args(argv)
+    try:
+        world = make_world(given)
+    except (
+        OSError,
+        yaml.YAMLError,
+        BadScript,
+        TypeError,
+        ValueError,
+        KeyError,
+    ) as error:
+        print(f"emulator: {error}", file=sys.stderr)
+        sys.exit(_USAGE)
+    serve(world, given)

@@ -1,0 +1,1 @@
+"""What is spoken over plain HTTP: storage, compute, metadata, the page, the admin door."""

@@ -1,0 +1,1 @@
+"""One file per Google service: its RPCs, from request to answer."""

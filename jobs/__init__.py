@@ -1,0 +1,1 @@
+"""The orchestrator: one launch is build, job, execution, verdict, clean-up."""

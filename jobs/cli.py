@@ -1,0 +1,88 @@
+"""The command line: parse, carry out one verb, return its exit code. No decisions.
+
+``python -m jobs`` and the console script ``cloudrun-jobs``. The verbs are rows of `verbs`;
+Google's libraries are loaded inside them: ``--help`` loads neither them nor YAML.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+from jobs.errors import LaunchCode
+from jobs.verbs import VERBS, Call
+from migrate.errors import ExplainedError
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; the reference page is made from it."""
+    parser = argparse.ArgumentParser(
+        prog="python -m jobs",
+        description="Launch a migration as an ephemeral Cloud Run Job, and watch it.",
+    )
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--output", choices=("text", "json"), default="text")
+    loud = common.add_mutually_exclusive_group()
+    loud.add_argument("--quiet", action="store_true", help="trouble and the end alone")
+    loud.add_argument(
+        "--verbose", action="store_true", help="also the build's lines and progress"
+    )
+    verbs = parser.add_subparsers(
+        dest="verb", metavar="VERB", required=True, prog=parser.prog
+    )
+    for verb in VERBS:
+        made = verbs.add_parser(
+            verb.name, help=verb.summary, description=verb.summary, parents=[common]
+        )
+        verb.arguments(made)
+        made.set_defaults(work=verb.work)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    options = build_parser().parse_args(arguments)
+
+    def work() -> int:
+        import importlib  # noqa: PLC0415 - the verb's own module, and no other
+
+        module, _, function = options.work.partition(":")
+        done = getattr(importlib.import_module(module), function)
+        return int(done(Call(options, dict(os.environ))))
+
+    return explained(work, options.output)
+
+
+def explained(work: Callable[[], int], output: str = "text") -> int:
+    """Do a command's work; a foreseen error becomes words and an exit code."""
+    # A terminated launch cleans up like an interrupted one.
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return work()
+    except ExplainedError as error:
+        _explain(error, output)
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        return int(LaunchCode.CANCELLED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _explain(error: ExplainedError, output: str) -> None:
+    from jobs.render import explain  # noqa: PLC0415
+
+    if output == "json":
+        import json  # noqa: PLC0415
+
+        value = {"error": error.code, "message": str(error), "advice": error.advice()}
+        print(json.dumps(value, ensure_ascii=False), flush=True)
+    print(explain(error), file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""Google Cloud behind the ports: the only place that imports ``google``."""

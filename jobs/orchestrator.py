@@ -1,0 +1,367 @@
+"""The story of a launch, readable from top to bottom; the job is deleted on every path.
+
+`launch` goes through Cloud Build; `run` makes the job itself, on a machine or inside the
+build's third step. Both are written against `ports`; nothing here knows Google. Called by
+`commands`, which brings the ports. Whatever ends a story, Ctrl-C included, what it made is
+cancelled and removed; a second Ctrl-C is answered with what is left behind.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from jobs import events, links, queries, tidy
+from jobs.config import LOG_S, Target
+from jobs.errors import CloudError, LaunchCode, LeftBehind, NotFound, PreflightFailed
+from jobs.findings import Preflight, fatal
+from jobs.following import follow_build, follow_execution
+from jobs.lifecycle import Build, Ending, Execution, Verdict, judge_build
+from jobs.names import BuildName, JobName
+from jobs.polling import again, took_effect
+from jobs.ports import Cloud
+from jobs.settings import JobMode
+from jobs.source import Archive
+from jobs.spec import Image, Launch, build_spec, job_spec, name_of_job
+from jobs.timeline import Timeline
+from jobs.watch import SKEW_S, LogWatch, Place
+
+
+class Means(NamedTuple):
+    """What a story needs besides its target: the cloud, who listens, how to look ahead."""
+
+    cloud: Cloud
+    tell: events.Listener
+    preflight: Preflight
+    live: bool = True
+
+
+class Ended(NamedTuple):
+    """How a story ended: the verdict, and what could not be removed."""
+
+    verdict: Verdict
+    left_behind: LeftBehind | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command; a failed migration's code goes before clean-up's."""
+        if self.left_behind is not None and self.verdict.exit_code in _OUTDONE:
+            return LaunchCode.LEFT_BEHIND
+        return int(self.verdict.exit_code)
+
+
+#: What a failed clean-up outdoes: a success, and an end that was asked for.
+_OUTDONE = (0, LaunchCode.CANCELLED)
+
+
+# --- launch: through Cloud Build ------------------------------------------------------
+
+
+def launch(
+    means: Means,
+    target: Target,
+    document: Mapping[str, Any],
+    pack: Callable[[], Archive],
+    who: Launch,
+) -> Ended:
+    """Carry out ``launch``."""
+    cloud = means.cloud
+    time = Timeline(cloud.clock, means.tell)
+    _introduce(means, target, who, "launch")
+
+    with time.phase("preflight"):
+        tidy.refuse_another_build(cloud, target)
+        tidy.sweep(cloud, target, means.tell)
+        _look_ahead(means, target)
+        version = _pinned(cloud, target)
+
+    with time.phase("source"):
+        archive = pack()
+        place = again(
+            lambda: cloud.source.upload(
+                target.bucket, archive.object_name, archive.content
+            ),
+            cloud.clock,
+        )
+        where = f"gs://{place.bucket}/{place.object}"
+        count = len(archive.files)
+        means.tell(
+            events.SourceUploaded(where, len(archive.content), count, time.spent)
+        )
+
+    spec = build_spec(target, document, place, who, version)
+    build: Build | None = None
+    watch: LogWatch | None = None
+    try:
+        with time.phase("submit"):
+            build = _submit(cloud, target, spec, who)
+            name = BuildName(target.project, target.region, build.id)
+            means.tell(events.BuildSubmitted(build.id, links.build_page(name)))
+        # Two launches may have looked at the same moment: the younger build gives way.
+        tidy.refuse_another_build(cloud, target, own=build.id)
+        job = name_of_job(target, who._replace(build_id=build.id))
+        watch = _watch(means, target, job, build)
+        build = follow_build(
+            cloud, means.tell, target, name=name, job=job, watch=watch, time=time
+        )
+        watch.finish(LOG_S if _marker_expected(build) else 0.0)
+        verdict = judge_build(build, watch.merger.outcome)
+        if verdict.exit_code == LaunchCode.BUILD_FAILED:
+            watch.read_build(queries.of_build(target.project, build.id))
+    except BaseException as error:
+        left = _abandon(means, target, who, error)
+        _note_what_is_left(error, left)
+        if not isinstance(error, KeyboardInterrupt):
+            raise
+        verdict = _INTERRUPTED
+    else:
+        left = _leave_nothing(means, target, job, chances=1)
+    finally:
+        if watch is not None:
+            watch.close()
+    ended = Ended(verdict, left)
+    return _end(means, target, who, time, ended, watch=watch, build=build)
+
+
+_INTERRUPTED = Verdict(Ending.CANCELLED, LaunchCode.CANCELLED, "stopped by Ctrl-C")
+
+
+def _introduce(means: Means, target: Target, who: Launch, verb: str) -> None:
+    means.tell(
+        events.LaunchStarted(
+            target.env, target.project, target.region, who.id, target.endpoint, verb
+        )
+    )
+
+
+def _look_ahead(means: Means, target: Target) -> None:
+    began = means.cloud.clock.now()
+    findings = tuple(means.preflight())
+    means.tell(events.PreflightDone(findings, means.cloud.clock.now() - began))
+    if wrong := fatal(findings):
+        raise PreflightFailed(env=target.env, findings=tuple(f.what for f in wrong))
+
+
+def _pinned(cloud: Cloud, target: Target) -> str:
+    """Return the secret's version by number: what ``latest`` is now, and stays."""
+    if target.database_secret_version != "latest":  # noqa: S105 - a version's name
+        return target.database_secret_version
+    return again(
+        lambda: cloud.secrets.version(target.secret_name, "latest"), cloud.clock
+    ).version
+
+
+def _submit(cloud: Cloud, target: Target, spec: Any, who: Launch) -> Build:
+    """Submit once; if the answer is lost, the build is found by its launch id."""
+
+    def submitted() -> Build | None:
+        found = _builds_of(cloud, target, who)
+        return found[0] if found else None
+
+    return took_effect(lambda: cloud.builds.create(spec), submitted, cloud.clock)
+
+
+def _watch(means: Means, target: Target, job: JobName, build: Build | None) -> LogWatch:
+    query = queries.of_job(job.job, target.region)
+    more = query
+    if build is not None:
+        of_build = queries.of_build(target.project, build.id)
+        more = queries.either(of_build, query)
+    now = means.cloud.clock.now()
+    page = links.log_page(target.project, query)
+    stable = target.job_mode is JobMode.STABLE
+    place = Place(target.project, query, now - SKEW_S, page, means.live, stable)
+    return LogWatch(means.cloud.logs, means.cloud.clock, means.tell, place, more)
+
+
+def _marker_expected(build: Build) -> bool:
+    """Whether the engine can have said its last line: its step ran and was not killed."""
+    ran = [s for s in build.steps if s.id == "run-migration"]
+    return bool(ran) and ran[0].exit_code in {0, *range(2, 11)}
+
+
+def _abandon(
+    means: Means, target: Target, who: Launch, error: BaseException
+) -> LeftBehind | None:
+    """Cancel what was submitted, build first so that it starts nothing more."""
+    cloud = means.cloud
+    why = "Ctrl-C" if isinstance(error, KeyboardInterrupt) else str(error)
+
+    def end_it() -> None:
+        # Asked for by its tag: the answer to the submission may have been lost.
+        for build in again(lambda: _builds_of(cloud, target, who), cloud.clock):
+            name = BuildName(target.project, target.region, build.id)
+            tidy.cancel_build(cloud, name, means.tell, why)
+            job = name_of_job(target, who._replace(build_id=build.id))
+            tidy.wait_for_end(cloud, name)
+            _remove(means, target, job)
+
+    return _insist(means, target, end_it, (f"launch {who.id}",), chances=0)
+
+
+def _builds_of(cloud: Cloud, target: Target, who: Launch) -> Sequence[Build]:
+    return cloud.builds.list(tidy.parent_of(target), (who.id,))
+
+
+def _leave_nothing(
+    means: Means, target: Target, job: JobName, *, chances: int
+) -> LeftBehind | None:
+    """Delete the job. ``chances``: how many times Ctrl-C is answered by going on."""
+    things = (f"job {job.job}",)
+    return _insist(
+        means, target, lambda: _remove(means, target, job), things, chances=chances
+    )
+
+
+def _remove(means: Means, target: Target, job: JobName) -> None:
+    """Delete the job; one that is kept is only stopped."""
+    if target.job_mode is JobMode.EPHEMERAL:
+        tidy.remove(means.cloud, job, means.tell)
+        means.tell(events.JobDeleted(job.job))
+        return
+    execution = tidy.latest_execution(means.cloud, job)
+    if execution is not None and not execution.done:
+        tidy.cancel_execution(means.cloud, execution, means.tell, "the launch is over")
+
+
+def _note_what_is_left(error: BaseException, left: LeftBehind | None) -> None:
+    """Add what clean-up could not do to the error that made it necessary."""
+    if left is not None:
+        error.add_note(str(left))
+
+
+def _insist(
+    means: Means,
+    target: Target,
+    act: Callable[[], None],
+    things: tuple[str, ...],
+    *,
+    chances: int,
+) -> LeftBehind | None:
+    """Clean up; say what is left behind when that is not possible, or not wanted."""
+    while True:
+        try:
+            act()
+        except KeyboardInterrupt:
+            if chances:
+                chances -= 1
+                continue
+            reason = "interrupted again"
+        except CloudError as error:
+            reason = str(error)
+        else:
+            return None
+        means.tell(events.CleanupFailed(things, reason))
+        return LeftBehind(env=target.env, things=things, reason=reason)
+
+
+# --- run: the job alone ---------------------------------------------------------------
+
+
+def run(
+    means: Means,
+    target: Target,
+    image: Image,
+    who: Launch,
+    *,
+    note: Callable[[str, JobName, Verdict | None, str], None],
+    keep_job: bool = False,
+) -> Ended:
+    """Carry out ``run``. ``note`` keeps the verdict for whoever comes after a kill.
+
+    ``keep_job``: the clean-up step deletes it.
+    """
+    cloud = means.cloud
+    time = Timeline(cloud.clock, means.tell)
+    _introduce(means, target, who, "run")
+    with time.phase("preflight"):
+        if not who.build_id:
+            tidy.refuse_another_build(cloud, target)
+        tidy.sweep(cloud, target, means.tell, own_build=who.build_id)
+        _look_ahead(means, target)
+        target = target._replace(database_secret_version=_pinned(cloud, target))
+
+    spec = job_spec(target, image, who, cloud.clock.now())
+    job, execution = spec.name, None
+    note("created", job, None, "")
+    watch = _watch(means, target, job, None)
+    try:
+        with time.phase("job"):
+            _create(cloud, target, spec)
+            means.tell(events.JobCreated(job.job, str(image), links.job_page(job)))
+        with time.phase("migration") as phase:
+            execution = _start(cloud, job, who)
+            verdict = follow_execution(cloud, means.tell, target, execution, watch)
+            phase.good = verdict.ending is Ending.SUCCEEDED
+    except BaseException as error:
+        left = _leave_nothing(means, target, job, chances=0)
+        _note_what_is_left(error, left)
+        if not isinstance(error, KeyboardInterrupt):
+            raise
+        verdict = _INTERRUPTED
+    else:
+        kept = keep_job and verdict.ending is not Ending.CANCELLED
+        left = None if kept else _leave_nothing(means, target, job, chances=1)
+    finally:
+        watch.close()
+    short = execution.short if execution else ""
+    note(verdict.ending.value, job, verdict, short)
+    ended = Ended(verdict, left)
+    return _end(means, target, who, time, ended, watch=watch, execution=short)
+
+
+def _create(cloud: Cloud, target: Target, spec: Any) -> None:
+    """Make the job; it is ours when it carries our launch id."""
+    if target.job_mode is JobMode.STABLE:
+        again(lambda: cloud.jobs.update(spec), cloud.clock)
+        return
+
+    def made() -> bool | None:
+        try:
+            found = cloud.jobs.get(spec.name)
+        except NotFound:
+            return None
+        return found.labels.get("launch-id") == spec.body["labels"]["launch-id"] or None
+
+    took_effect(lambda: bool(cloud.jobs.create(spec)), made, cloud.clock)
+
+
+def _start(cloud: Cloud, job: JobName, who: Launch) -> Execution:
+    """Start the job once: a lost answer must not become a second migration."""
+
+    def started() -> Execution | None:
+        ours = [
+            e
+            for e in cloud.jobs.executions(job)
+            if e.labels.get("launch-id", who.id) == who.id
+        ]
+        return ours[0] if ours else None
+
+    return took_effect(lambda: cloud.jobs.run(job), started, cloud.clock)
+
+
+def _end(
+    means: Means,
+    target: Target,
+    who: Launch,
+    time: Timeline,
+    ended: Ended,
+    *,
+    watch: LogWatch | None,
+    build: Build | None = None,
+    execution: str = "",
+) -> Ended:
+    outcome = watch.merger.outcome if watch is not None else None
+    means.tell(
+        events.LaunchEnded(
+            env=target.env,
+            launch_id=who.id,
+            verdict=ended.verdict._replace(exit_code=ended.exit_code),
+            seconds=time.elapsed,
+            phases=tuple(time.phases),
+            steps=build.steps if build else (),
+            build_id=build.id if build else who.build_id,
+            execution=execution,
+            done=len(outcome.done) if outcome else None,
+            message=outcome.message if outcome else "",
+        )
+    )
+    return ended

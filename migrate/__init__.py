@@ -1,0 +1,1 @@
+"""The engine: versioned SQL files and one PostgreSQL database. Knows no cloud."""

@@ -1,0 +1,59 @@
+"""What a run was, in the end. With the exit code, the contract with `jobs`.
+
+Made by the runner, printed by `render`; to and from JSON without loss.
+"""
+
+import json
+from typing import NamedTuple
+
+from migrate.errors import ExitCode
+
+#: Raised when a field changes its meaning; added fields do not raise it.
+SCHEMA = 1
+
+
+class Done(NamedTuple):
+    """One migration that was carried out."""
+
+    version: str
+    name: str
+    duration_ms: float
+
+
+class Outcome(NamedTuple):
+    """The final value of a run: what was done, what failed, what was not tried."""
+
+    verb: str
+    exit_code: ExitCode
+    done: tuple[Done, ...] = ()
+    failed: str | None = None
+    error: str | None = None
+    message: str = ""
+    not_tried: tuple[str, ...] = ()
+    duration_ms: float = 0.0
+
+    def to_json(self) -> str:
+        """Return one line of JSON."""
+        value = self._asdict() | {
+            "schema": SCHEMA,
+            "exit_code": int(self.exit_code),
+            "done": [d._asdict() for d in self.done],
+        }
+        return json.dumps(value, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Outcome":
+        """Read what `to_json` wrote. Raises ValueError for anything else."""
+        value = json.loads(text)
+        if not isinstance(value, dict) or value.get("schema") != SCHEMA:
+            raise ValueError("this is not an outcome of a known schema")
+        try:
+            value["exit_code"] = ExitCode(value["exit_code"])
+            value["done"] = tuple(
+                Done(*(d[field] for field in Done._fields)) for d in value["done"]
+            )
+            value["not_tried"] = tuple(value["not_tried"])
+            # A newer release may have added fields: they are left out.
+            return cls(**{k: v for k, v in value.items() if k in cls._fields})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"this outcome lacks something: {error}") from error

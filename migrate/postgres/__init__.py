@@ -1,0 +1,1 @@
+"""The only importer of the driver: sessions, locks, history, execution."""

@@ -1,0 +1,189 @@
+"""The history table: find out what is there, make or upgrade it, read, record, mend.
+
+Called by the runner, `transaction` and `stepwise`. Every statement stands in history.sql.
+"""
+
+from typing import NamedTuple
+
+import psycopg2.errors
+
+from migrate.migration import Entry, State
+from migrate.postgres.session import OWN_PATH, Session
+from migrate.postgres.sql import identifier, literal, named_statements
+from migrate.refusals import (
+    ForeignHistory,
+    NewerHistory,
+    PrivilegeMissing,
+    ReadOnlyServer,
+)
+
+#: The layout this release writes. Each is one statement, "layout N", in history.sql.
+LAYOUT = 2
+_COMMENT = "cloudrun-migrate history, layout "
+
+#: Column sets of other tools' tables of the same name (reference: each tool's own source).
+_FOREIGN = (
+    ({"version", "dirty"}, "golang-migrate"),
+    ({"version"}, "dbmate or Rails"),
+    (
+        {"version", "description", "executed_at"},
+        "a hand-written runner (the seeds' table)",
+    ),
+)
+
+
+class Facts(NamedTuple):
+    """What stands where the history should be, and what this role may do there."""
+
+    layout: int  # 0: there is no table
+    can_read: bool
+    can_write: bool
+    schema_exists: bool
+    can_create: bool
+    role: str
+    database: str
+    read_only: str  # why the session cannot write, or ""
+    can_enter: bool = True  # USAGE of the schema
+
+
+class History:
+    """The history table of one schema in one session."""
+
+    def __init__(self, session: Session, schema: str, table: str) -> None:
+        """Name the table; nothing is read yet."""
+        self._session = session
+        self.schema = schema
+        self.table = table
+        self.qualified = f"{identifier(schema)}.{identifier(table)}"
+        self._sql = named_statements("history.sql")
+
+    def text(self, name: str) -> str:
+        """Return one named statement with the table's name in it."""
+        return self._sql[name].format(table=self.qualified)
+
+    def execute(self, name: str, *values: object) -> list[tuple[object, ...]]:
+        """Run one named statement."""
+        table = self.qualified.replace("%", "%%") if values else self.qualified
+        return self._session.rows(self._sql[name].format(table=table), *values)
+
+    def inspect(self) -> Facts:
+        """Return what is there. Raises `ForeignHistory` and `NewerHistory`."""
+        (row,) = self._session.rows(self._sql["inspect"], self.schema, self.table)
+        oid, columns, comment, can_read, can_write, schema_exists, can_create = row[:7]
+        role, database, read_only, standby, can_enter, is_table = row[7:]
+        can_read = bool(can_read and can_enter)
+        layout = 0
+        if oid is not None and not is_table:
+            raise ForeignHistory(
+                table=self.qualified, owner="somebody else", versions="it is no table"
+            )
+        if oid is not None:
+            layout = self._layout(set(columns), comment or "", readable=can_read)
+        why = (
+            "the server is a standby"
+            if standby
+            else "default_transaction_read_only is on"
+        )
+        return Facts(
+            layout=layout,
+            can_read=can_read,
+            can_write=bool(can_write),
+            schema_exists=schema_exists,
+            can_create=can_create and can_enter,
+            role=role,
+            database=database,
+            read_only=why if read_only else "",
+            can_enter=can_enter,
+        )
+
+    def _layout(self, columns: set[str], comment: str, *, readable: bool) -> int:
+        if comment.startswith(_COMMENT):
+            layout = int(comment.removeprefix(_COMMENT))
+            if layout > LAYOUT:
+                raise NewerHistory(table=self.qualified, layout=layout, known=LAYOUT)
+            return layout
+        owner = next(
+            (tool for names, tool in _FOREIGN if names == columns), "another tool"
+        )
+        versions = "its rows cannot be read"
+        if readable and "version" in columns:
+            (row,) = self._session.rows(
+                f"SELECT count(*), max(version::text) FROM {self.qualified}"
+            )
+            versions = f"{row[0]} rows, newest version {row[1]}"
+        raise ForeignHistory(table=self.qualified, owner=owner, versions=versions)
+
+    def check_privileges(self, facts: Facts) -> None:
+        """Raise `ReadOnlyServer` or `PrivilegeMissing` if a run could not record itself."""
+        if facts.read_only:
+            raise ReadOnlyServer(why=facts.read_only)
+        if facts.layout and not (facts.can_read and facts.can_write):
+            raise self._denied(facts)
+        role = identifier(facts.role)
+        enter = "" if facts.can_enter else "USAGE, "
+        if not facts.layout and not facts.can_create:
+            target = (
+                f"SCHEMA {identifier(self.schema)}"
+                if facts.schema_exists
+                else f"DATABASE {identifier(facts.database)}"
+            )
+            raise PrivilegeMissing(
+                privilege=f"{enter}CREATE",
+                target=target.lower().partition(" ")[0]
+                + " "
+                + target.partition(" ")[2],
+                role=facts.role,
+                grant=f"GRANT {enter}CREATE ON {target} TO {role};",
+            )
+
+    def _denied(self, facts: Facts) -> PrivilegeMissing:
+        """Return the error of a role that may not read, or not write, the table."""
+        role, wanted = identifier(facts.role), "SELECT, INSERT, UPDATE, DELETE"
+        enter = f"GRANT USAGE ON SCHEMA {identifier(self.schema)} TO {role}; "
+        grant = f"GRANT {wanted} ON {self.qualified} TO {role};"
+        return PrivilegeMissing(
+            privilege=wanted,
+            target=f"table {self.qualified}",
+            role=facts.role,
+            grant=grant if facts.can_enter else enter + grant,
+        )
+
+    def ensure(self, facts: Facts) -> None:
+        """Make the table, or bring it to this release's layout, in one transaction."""
+        if facts.layout == LAYOUT:
+            return
+        try:
+            self._session.run(f"BEGIN; {self.layout_sql(facts)} COMMIT")
+        except psycopg2.errors.InsufficientPrivilege as error:
+            raise PrivilegeMissing(
+                privilege="ownership, which the upgrade of its layout needs,",
+                target=f"table {self.qualified}",
+                role=facts.role,
+                grant=f"ALTER TABLE {self.qualified} OWNER TO {identifier(facts.role)};",
+            ) from error
+        finally:
+            self._session.roll_back()
+
+    def layout_sql(self, facts: Facts) -> str:
+        """Return what makes or upgrades the table, for a transaction of the caller's."""
+        parts = [OWN_PATH]
+        if not facts.schema_exists:
+            parts.append(f"CREATE SCHEMA {identifier(self.schema)};")
+        parts += [self.text(f"layout {n}") for n in range(facts.layout + 1, LAYOUT + 1)]
+        comment = literal(f"{_COMMENT}{LAYOUT}")
+        parts.append(f"COMMENT ON TABLE {self.qualified} IS {comment};")
+        return "\n".join(parts)
+
+    def read(self, facts: Facts) -> list[Entry]:
+        """Return the entries, as far as decisions need them."""
+        if not facts.layout:
+            return []
+        if not facts.can_read:
+            raise self._denied(facts)
+        return [
+            Entry(version, name, checksum, _STATES[state])
+            for version, name, checksum, state in self._session.rows(self.text("read"))
+        ]
+
+
+_STATES = {state.value: state for state in State}

@@ -1,0 +1,34 @@
+"""Statements by name from a .sql file, and PostgreSQL's quoting rules.
+
+Called by the modules of `postgres`. Composes nothing but names and literals.
+"""
+
+import functools
+import os
+import re
+
+
+@functools.cache
+def named_statements(file: str) -> dict[str, str]:
+    """Return the statements of a file beside this one, by the ``-- name:`` above each."""
+    path = os.path.join(os.path.dirname(__file__), file)
+    with open(path, encoding="utf-8") as stream:
+        parts = re.split(r"^-- name: (.+)\n", stream.read(), flags=re.MULTILINE)
+    return {
+        name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)
+    }
+
+
+def identifier(name: str) -> str:
+    """Quote a name."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: str | int | None) -> str:
+    """Quote a value as a literal that reads the same under every setting."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return str(value)
+    quoted = value.replace("'", "''").replace("\\", "\\\\")
+    return f" E'{quoted}'" if "\\" in value else f"'{quoted}'"

@@ -1,0 +1,85 @@
+"""What applying needs, in one value: session, history, watch, limits.
+
+Made by the runner for one session; given to `transaction`, `stepwise` and `checks`.
+"""
+
+import contextlib
+from typing import NamedTuple
+
+import psycopg2
+
+from migrate.events import Listener
+from migrate.faults import Interrupted, LeaseLost, LockReleased
+from migrate.postgres import lock
+from migrate.postgres.catalog import Identity, Recorder
+from migrate.postgres.diagnose import CANCELED, Diagnosis, diagnose
+from migrate.postgres.history import History
+from migrate.postgres.lease import LOST
+from migrate.postgres.session import Limits, Session
+from migrate.postgres.sweep import RESET, sweep
+from migrate.postgres.watch import Watch
+from migrate.refusals import ConnectionLost
+from migrate.statements import Statement
+from migrate.stop import Stop
+
+
+class Work(NamedTuple):
+    """One session at work.
+
+    ``fence`` is SQL that fails when our lease is lost, or ""; ``key`` is the lock's.
+    """
+
+    session: Session
+    history: History
+    recorder: Recorder
+    watch: Watch
+    stop: Stop
+    tell: Listener
+    identity: Identity
+    lock_tries: int
+    fence: str
+    key: int
+
+    def check_lock(self, file: str) -> None:
+        """Raise `LockReleased` if the file let go of our lock; a lease it cannot touch."""
+        if not self.fence and not lock.still_held(self.session, self.key):
+            raise LockReleased(file=file)
+
+    def diagnose(self, error: psycopg2.Error, file: str) -> Diagnosis:
+        """Return what the server said; raise what is no failure of the SQL.
+
+        `Interrupted` when we made it say so, `LeaseLost` when our fence did.
+        """
+        found = diagnose(error)._replace(role=self.session.user)
+        if self.fence and found.message == LOST:
+            raise LeaseLost(file=file) from error
+        if found.sqlstate == CANCELED and self.stop.signal:
+            raise Interrupted(signal=self.stop.signal, file=file) from error
+        return found
+
+    def sweep(self) -> None:
+        """Leave nothing of a file in the session; one that is gone keeps nothing."""
+        self.session.roll_back()
+        if self.session.lost:
+            return
+        with contextlib.suppress(psycopg2.Error, ConnectionLost):
+            self.session.run(f"{RESET}{sweep(self.key)}")
+            self.recorder.prepare_again()
+
+    def text(self, statement: Statement) -> bytes:
+        """Return what to send: DISCARD ALL would discard our lock with the rest."""
+        if statement.words[:2] != ("DISCARD", "ALL"):
+            return statement.text
+        self.recorder.prepare_again()
+        return f"{RESET}{sweep(self.key)}DISCARD PLANS".encode()
+
+    def limits(self, lock_ms: int | None, statement_ms: int | None) -> str:
+        """Return the SET LOCALs that a migration needs beyond the session's own limits."""
+        own = self.session.limits
+        wanted = Limits(
+            lock=own.lock if lock_ms is None else lock_ms,
+            statement=own.statement if statement_ms is None else statement_ms,
+            idle=own.idle,
+        )
+        same = (wanted.lock, wanted.statement) == (own.lock, own.statement)
+        return "" if same and not self.session.pooled else wanted.local()

@@ -1,0 +1,324 @@
+"""Hold the lock and carry migrations out: the part of ``apply`` that writes.
+
+Called by the runner, with a session that is open already. Decides nothing about which
+migrations; resolves, by asking the server, what a lost session left undecided.
+"""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+
+import psycopg2
+
+from migrate.config import Settings
+from migrate.events import (
+    Blocked,
+    Listener,
+    Notice,
+    Progress,
+    Resolving,
+    WaitingForLock,
+)
+from migrate.faults import (
+    Interrupted,
+    LeaseLost,
+    OutcomeUnknown,
+    SessionLost,
+    StatementFailed,
+    StoppedMidway,
+)
+from migrate.migration import Mode, Script
+from migrate.postgres import lease, lock
+from migrate.postgres.access import Access
+from migrate.postgres.bundle import apply_bundle, committed
+from migrate.postgres.catalog import Eraser, Identity, Recorder
+from migrate.postgres.diagnose import ends_transactions
+from migrate.postgres.history import Facts, History
+from migrate.postgres.inventory import show_created
+from migrate.postgres.session import Session
+from migrate.postgres.stepwise import apply_stepwise, undo_stepwise
+from migrate.postgres.traits import Traits
+from migrate.postgres.transaction import apply_together
+from migrate.postgres.watch import Watch
+from migrate.postgres.work import Work
+from migrate.refusals import ConnectionLost, LockHeld, Unreachable
+from migrate.stop import Stop
+
+_RESOLVE_MS = 60_000
+_Answer = TypeVar("_Answer")
+_PACKAGE = "cloudrun_migrate-"
+
+
+class Worker:
+    """One run's lock, watch and work. Use as a context manager."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        access: Access,
+        session: Session,
+        tell: Listener,
+        stop: Stop,
+    ) -> None:
+        """Take the session over; nothing is locked yet."""
+        self._settings = settings
+        self._access = access
+        self._stop = stop
+        self.tell = tell
+        self.failed_file = ""
+        self.bundle_done = 0
+        platform = settings.platform
+        self._identity = Identity(
+            run_id=access.run_id, tool_version=tool_version(), **platform._asdict()
+        )
+        self._watch = Watch(
+            stop,
+            access.open_observer,
+            on_blocked=lambda found: tell(Blocked(self.failed_file, found)),
+            on_progress=lambda what, done, total: tell(Progress(what, done, total)),
+        )
+        self._watch.application_name = access.application_name
+        self._key = 0
+        self._lease: lease.Lease | None = None
+        self._use(session)
+
+    def _use(self, session: Session) -> None:
+        settings = self._settings
+        self.session = session
+        self._history = History(session, settings.schema, settings.table)
+        self._recorder = Recorder(session, self._history.qualified, self._identity)
+
+    def __enter__(self) -> Self:
+        """Start watching."""
+        self._watch.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Give the lock back and stop watching; never hides the error at hand."""
+        with contextlib.suppress(psycopg2.Error, ConnectionLost):
+            self.session.roll_back()
+            if self._lease:
+                self._lease.release(self.session)
+            elif self._key:
+                lock.unlock(self.session, self._key)
+        self._watch.close()
+        self.session.close()
+
+    # --- the lock ---------------------------------------------------------------------
+
+    def take_lock(self) -> None:
+        """Wait for the lock, naming its holder. Raises `LockHeld`."""
+        settings = self._settings
+        ((database,),) = self.session.rows("SELECT current_database()::text")
+        key = lock.lock_key(database, settings.schema, settings.table)
+        table = lease.lease_table(settings.schema, settings.table)
+        if self.session.pooled:
+            self._lease = lease.Lease(
+                table, key, self._identity, self._access.application_name
+            )
+            attempt = self._lease.try_take
+        else:
+            attempt = lambda session: lease.try_lock_beside(session, key, table)  # noqa: E731
+        lock.wait_until(
+            lambda: attempt(self.session),
+            lambda: (
+                lease.live_holder(self.session, table)
+                or lock.holder(self.session, key)
+                or lease.live_holder(self.session, table, expired=True)
+            ),
+            wait_ms=settings.lock_wait,
+            pause=self._stop.pause,
+            on_wait=lambda who, ms: self.tell(WaitingForLock(who, ms)),
+        )
+        self._key = key
+        if self._lease:
+            self._watch.keep(self._lease.beat, lease.BEAT_S)
+
+    # --- the work ---------------------------------------------------------------------
+
+    def carry_out(
+        self, scripts: Sequence[Script], *, ending: str, facts: Facts | None = None
+    ) -> None:
+        """Apply one non-transactional migration, or several in one transaction.
+
+        ``facts``: make or upgrade the history inside that transaction (a dry run). Raises
+        what `transaction` and `stepwise` raise, and when the session was lost what the
+        server says came of it.
+        """
+        self.failed_file = scripts[0].migration.file
+        own = scripts[0].directives.lock_timeout_ms
+        self._watch.hurry(self._settings.lock_timeout if own is None else own)
+        try:
+            if scripts[0].mode is Mode.NON_TRANSACTIONAL:
+                apply_stepwise(self._work(), scripts[0])
+            elif not self._together(scripts, ending, facts):
+                scripts = [scripts[0]._replace(mode=Mode.NON_TRANSACTIONAL)]
+                apply_stepwise(self._work(), scripts[0])
+        except ConnectionLost as lost:
+            self._resolve(scripts, lost, committing=ending == "COMMIT")
+
+    def carry_out_bundle(self, scripts: Sequence[Script]) -> None:
+        """Apply several small migrations; ``bundle_done`` counts those that are applied.
+
+        Raises `SessionLost` when the session was lost before all of them were.
+        """
+        self.failed_file = scripts[0].migration.file
+        self.bundle_done = 0
+        self._watch.hurry(self._settings.lock_timeout)
+        try:
+            self.bundle_done = apply_bundle(self._work(), scripts)
+        except ConnectionLost as lost:
+            self.bundle_done = self._ask(
+                scripts[-1].migration.file,
+                lost,
+                lambda: committed(self._work(), scripts),
+            )
+            if self.bundle_done < len(scripts):
+                file = self.failed_file = scripts[self.bundle_done].migration.file
+                raise SessionLost(file=file, reason=lost.reason) from lost
+
+    def _together(
+        self, scripts: Sequence[Script], ending: str, facts: Facts | None
+    ) -> bool:
+        """Apply in one transaction; False: the only file ends transactions on its own."""
+        opening = ""
+        if facts:
+            opening = self._history.layout_sql(facts) + " RESET search_path; "
+            # What the prepared statement needs may not exist yet.
+            self._recorder.forget_prepared()
+        try:
+            apply_together(
+                self._work(), scripts, ending, opening=opening, entering=self._entering
+            )
+        except StatementFailed as failure:
+            if len(scripts) > 1 or ending != "COMMIT" or not ends_transactions(failure):
+                raise
+            if scripts[0].wrapped or scripts[0].directives.transaction:
+                raise
+            # The text did not tell: a routine that it calls commits on its own.
+            place = f"{failure.file}:{failure.line}"
+            text = f"{place} ends its transaction: applying statement by statement"
+            self.tell(Notice(file=failure.file, text=text))
+            return False
+        return True
+
+    def show_created(self) -> None:
+        """Tell what this run created."""
+        run_id = self._identity.run_id
+        try:
+            show_created(self._history, run_id, self.tell)
+        except ConnectionLost:  # all is committed: this only looks
+            self._use(self._access.open())
+            self._key = 0
+            show_created(self._history, run_id, self.tell)
+
+    def undo(self, script: Script) -> None:
+        """Run a ``.down.sql`` and remove the entry, in one transaction where it can be.
+
+        Raises what `transaction` raises; `SessionLost` when the session was lost, whose
+        entry then tells whether the step was undone.
+        """
+        file = self.failed_file = script.migration.file
+        eraser = Eraser(self.session, self._history.qualified, self._identity)
+        work = self._work()._replace(recorder=eraser)
+        try:
+            if script.mode is Mode.TRANSACTIONAL:
+                apply_together(work, [script], "COMMIT")
+            else:
+                undo_stepwise(work, script)
+                self.session.run(eraser.record(script, Traits()))
+        except ConnectionLost as lost:
+            raise SessionLost(file=file, reason=lost.reason) from lost
+
+    def _entering(self, file: str) -> None:
+        self.failed_file = file
+
+    def _work(self) -> Work:
+        return Work(
+            session=self.session,
+            history=self._history,
+            recorder=self._recorder,
+            watch=self._watch,
+            stop=self._stop,
+            tell=self.tell,
+            identity=self._identity,
+            lock_tries=self._settings.lock_tries,
+            fence=self._lease.fence() if self._lease else "",
+            key=self._key,
+        )
+
+    # --- a lost session ---------------------------------------------------------------
+
+    def _resolve(
+        self, scripts: Sequence[Script], lost: ConnectionLost, *, committing: bool
+    ) -> None:
+        """Ask the server whether the COMMIT took effect; return only if it did.
+
+        The lock is the barrier: it lived in the lost session, so whoever holds it now
+        knows that the lost transaction has ended, one way or the other.
+        """
+        last = scripts[-1].migration
+        if not committing:
+            if self._stop.signal:
+                raise Interrupted(signal=self._stop.signal, file=last.file) from lost
+            raise SessionLost(file=last.file, reason=lost.reason) from lost
+        began = time.monotonic()
+        done = self._ask(last.file, lost, lambda: self._found(last.version))
+        seconds = time.monotonic() - began
+        if done is None:
+            reason = f"{lost.reason} (asked again after {seconds:.1f} s)"
+            raise SessionLost(file=last.file, reason=reason) from lost
+        if done >= 0:
+            raise StoppedMidway(
+                failure=f"the session was lost while applying {last.file}: {lost.reason}",
+                done=done,
+                total=scripts[0].statements,
+                version=last.version,
+                at_fault=False,
+            ) from lost
+
+    def _ask(
+        self, file: str, lost: ConnectionLost, question: Callable[[], _Answer]
+    ) -> _Answer:
+        """Ask in a new session, under the lock. Raises `OutcomeUnknown` if nobody answers."""
+        self.tell(Resolving(file=self.failed_file, reason=lost.reason))
+        try:
+            self._stop.check(file)
+            self._use(self._access.open(wait_ms=max(self._settings.wait, _RESOLVE_MS)))
+            self._key = 0
+            self.take_lock()
+            return question()
+        except (Unreachable, LockHeld, LeaseLost, Interrupted) as error:
+            raise OutcomeUnknown(file=file, reason=str(error)) from lost
+
+    def _found(self, version: str) -> int | None:
+        """Return how many statements the history has of it; -1: all; None: nothing."""
+        if not self._history.inspect().layout:
+            return None
+        if self._history.execute("committed", version, self._identity.run_id):
+            return -1
+        rows = self._history.execute("unfinished", version)
+        return int(str(rows[0][0])) if rows else None
+
+
+def tool_version() -> str:
+    """Return the version of this package, as installed.
+
+    Read from the name of the directory that says so: importlib.metadata would take longer
+    to load than everything else that is ours.
+    """
+    for place in sys.path:
+        with contextlib.suppress(OSError):
+            for name in os.listdir(place or "."):
+                if name.startswith(_PACKAGE) and name.endswith(".dist-info"):
+                    return name.removeprefix(_PACKAGE).removesuffix(".dist-info")
+    return "0+unknown"

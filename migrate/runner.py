@@ -1,0 +1,364 @@
+"""The everyday verbs: apply, plan, status, verify.
+
+Called by the faces. Each verb reads the directory, opens a session, decides with `plan`,
+acts through `postgres`, tells events, and returns what came of it. Prints nothing.
+"""
+
+import contextlib
+import enum
+import time
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from migrate.config import Settings
+from migrate.drift import Drift
+from migrate.errors import ExitCode, ExplainedError, UnmetRequirement
+from migrate.events import (
+    Applied,
+    Connected,
+    Connecting,
+    Executing,
+    HistoryUpgraded,
+    LeftOut,
+    Listener,
+)
+from migrate.faults import StatementFailed
+from migrate.migration import Entry, Migration, Mode, Script, State, order
+from migrate.outcome import Done, Outcome
+from migrate.plan import Plan, Selection, make_plan
+from migrate.postgres.access import Access
+from migrate.postgres.history import LAYOUT, Facts, History
+from migrate.postgres.session import Session
+from migrate.refusals import DriftBlocks, NotTogether
+from migrate.source import open_file, read_directory
+from migrate.stop import Stop
+
+
+class Manner(enum.Enum):
+    """How a plan is carried out."""
+
+    SEPARATE = "each migration in its own transaction"
+    TOGETHER = "all in one transaction"
+    DRY = "all in one transaction that is rolled back"
+
+
+class Result(NamedTuple):
+    """What a verb came to: the outcome, and the error that ended it, if one did."""
+
+    outcome: Outcome
+    error: ExplainedError | None = None
+
+
+class Reading(NamedTuple):
+    """What directory and database say, read without a lock."""
+
+    migrations: list[Migration]
+    entries: list[Entry]
+    facts: Facts
+    history: History
+    session: Session
+    access: Access
+
+
+def read(settings: Settings, tell: Listener, stop: Stop | None = None) -> Reading:
+    """Read the directory, open a session, read the history."""
+    migrations = read_directory(settings.dir)
+    dsn = settings.dsn()
+    tell(
+        Connecting(
+            host=dsn.shown("host"),
+            port=dsn.shown("port"),
+            database=dsn.shown("dbname"),
+            user=dsn.shown("user"),
+            files=tuple(m.path for m in migrations),
+            size=sum(m.size for m in migrations),
+            lines=sum(m.lines for m in migrations),
+        )
+    )
+    access = Access(settings, tell, stop)
+    session = access.open()
+    tell(Connected(server=session.server, pooled=session.pooled))
+    history = History(session, settings.schema, settings.table)
+    facts = history.inspect()
+    return Reading(migrations, history.read(facts), facts, history, session, access)
+
+
+def plan(
+    settings: Settings, selection: Selection, tell: Listener
+) -> tuple[Plan, list[Script]]:
+    """Return what ``apply`` would do now, and how. Takes no lock, writes nothing."""
+    reading = read(settings, tell)
+    try:
+        made = make_plan(reading.migrations, reading.entries, selection)
+        return made, load_scripts(made.steps, reading.entries)
+    finally:
+        reading.session.close()
+
+
+def load_scripts(steps: Sequence[Migration], entries: Sequence[Entry]) -> list[Script]:
+    """Read the pending files and their checks: a wrong one is found before any is applied.
+
+    Raises `SourceError`.
+    """
+    # Imported here: a run that has nothing to apply never pays for the splitter.
+    from migrate.parse import parse_script  # noqa: PLC0415
+    from migrate.postgres.checks import read_checks  # noqa: PLC0415
+
+    scripts: list[Script] = []
+    known = {int(e.version) if e.version.isdigit() else e.version for e in entries}
+    begun = {e.version for e in entries if e.state in {State.RUNNING, State.FAILED}}
+    for migration in steps:
+        with open_file(migration.path) as stream:
+            script = parse_script(migration, stream)
+        if migration.version in begun and script.mode is Mode.TRANSACTIONAL:
+            reasons = ("an earlier run stopped in the middle of it",)
+            script = script._replace(mode=Mode.NON_TRANSACTIONAL, reasons=reasons)
+        for wanted in script.directives.requires:
+            if (int(wanted) if wanted.isdigit() else wanted) not in known:
+                raise UnmetRequirement(file=migration.file, required=wanted)
+        known.add(
+            int(migration.version) if migration.version.isdigit() else migration.version
+        )
+        if migration.verify_path:
+            for _ in read_checks(migration.verify_path):
+                pass
+        scripts.append(script)
+    return scripts
+
+
+def refuse_drift(drift: Sequence[Drift]) -> None:
+    """Raise `DriftBlocks` if there is any."""
+    if drift:
+        raise DriftBlocks(
+            found=tuple((d.kind.value, d.version, d.detail) for d in drift)
+        )
+
+
+def apply(
+    settings: Settings, selection: Selection, manner: Manner, tell: Listener, stop: Stop
+) -> Result:
+    """Apply what is pending.
+
+    Errors before the first migration are raised; from then on they are part of the
+    result, which says what was applied and what was not tried.
+    """
+    began = time.monotonic()
+    reading = read(settings, tell, stop)
+    try:
+        made = make_plan(reading.migrations, reading.entries, selection)
+        refuse_drift(made.blocking)
+        if not made.steps:
+            return Result(_outcome((), None, (), began))
+        reading.history.check_privileges(reading.facts)
+        ready = load_scripts(made.steps, reading.entries)
+        # Imported here: a run that has nothing to apply never pays for it.
+        from migrate.postgres.worker import Worker  # noqa: PLC0415
+
+        with Worker(settings, reading.access, reading.session, tell, stop) as worker:
+            worker.take_lock()
+            chosen = (selection, manner)
+            return _apply_locked(worker, reading, chosen, began, ready=ready)
+    finally:
+        reading.session.close()
+
+
+def _apply_locked(
+    worker: "Worker",  # type: ignore[name-defined]  # noqa: F821 - see the import above
+    reading: Reading,
+    chosen: tuple[Selection, Manner],
+    began: float,
+    *,
+    ready: list[Script],
+) -> Result:
+    """Decide again under the lock, then act; ``ready`` is what was decided without it."""
+    selection, manner = chosen
+    facts, scripts = _decide_again(reading, selection, ready)
+    run = _Run(worker, scripts, manner, facts)
+    groups = _groups(scripts, manner, worker.tell)
+    if manner is not Manner.DRY:
+        reading.history.ensure(facts)
+        if 0 < facts.layout < LAYOUT:
+            worker.tell(HistoryUpgraded(before=facts.layout, after=LAYOUT))
+    try:
+        for group in filter(None, groups):
+            run.carry_out(group)
+    except ExplainedError as error:
+        untried = scripts[run.tried :] if manner is Manner.SEPARATE else []
+        rest = tuple(s.migration.version for s in untried)
+        _note_leak(error, reading.migrations)
+        return Result(
+            _outcome(run.done, (worker.failed_file, error), rest, began), error
+        )
+    if manner is not Manner.DRY:
+        worker.show_created()
+    return Result(_outcome(run.done, None, (), began))
+
+
+class _Run:
+    """Carries groups of migrations out and keeps the account."""
+
+    def __init__(
+        self,
+        worker: "Worker",  # type: ignore[name-defined]  # noqa: F821 - see above
+        scripts: Sequence[Script],
+        manner: Manner,
+        facts: Facts,
+    ) -> None:
+        self._worker = worker
+        self._scripts = scripts
+        self._manner = manner
+        self._facts = facts
+        self.done: list[Done] = []
+        self.tried = 0
+
+    def carry_out(self, group: Sequence[Script]) -> None:
+        """Apply a group; in the account as done is what the server has committed."""
+        for script in group:
+            self.tried += 1
+            self._worker.tell(_executing(script, self.tried, len(self._scripts)))
+        if self._manner is Manner.SEPARATE and len(group) > 1:
+            self._bundle(group)
+        else:
+            self._together(group)
+
+    def _bundle(self, group: Sequence[Script]) -> None:
+        """Several in one message; those it did not reach go one by one."""
+        self.tried -= len(group)
+        began = time.monotonic()
+        try:
+            self._worker.carry_out_bundle(group)
+        finally:
+            applied = self._worker.bundle_done
+            self.tried += min(applied + 1, len(group))
+            self._enter(group[:applied], began)
+        for script in group[applied:]:
+            self.tried = len(self.done) + 1
+            self._together([script])
+
+    def _together(self, group: Sequence[Script]) -> None:
+        dry = self._manner is Manner.DRY
+        began = time.monotonic()
+        self._worker.carry_out(
+            group,
+            ending="ROLLBACK" if dry else "COMMIT",
+            facts=self._facts if dry else None,
+        )
+        self._enter(group, began)
+
+    def _enter(self, group: Sequence[Script], began: float) -> None:
+        elapsed = (time.monotonic() - began) * 1000 / max(len(group), 1)
+        for script in group:
+            migration = script.migration
+            self.done.append(Done(migration.version, migration.name, round(elapsed, 1)))
+            if self._manner is not Manner.DRY:
+                total = len(self._scripts)
+                names = (migration.version, migration.name, migration.file)
+                self._worker.tell(Applied(*names, elapsed, total))
+
+
+def _decide_again(
+    reading: Reading, selection: Selection, ready: list[Script]
+) -> tuple[Facts, list[Script]]:
+    """Read the history under the lock; take the scripts that are ready if none changed."""
+    facts = reading.history.inspect()
+    entries = reading.history.read(facts)
+    made = make_plan(reading.migrations, entries, selection)
+    refuse_drift(made.blocking)
+    if entries == reading.entries and made.steps == tuple(s.migration for s in ready):
+        return facts, ready
+    return facts, load_scripts(made.steps, entries)
+
+
+def _note_leak(error: ExplainedError, migrations: Sequence[Migration]) -> None:
+    """Say so when the statement that failed relied on what an earlier file set."""
+    from migrate.leaks import explains, find_leak  # noqa: PLC0415 - failures alone need it
+
+    failure = error if isinstance(error, StatementFailed) else error.__cause__
+    if not isinstance(failure, StatementFailed) or not explains(failure.sqlstate):
+        return
+    until = [m.file for m in migrations].index(failure.file) + 1
+    files = ((m.file, _statements(m)) for m in reversed(migrations[:until]))
+    # A file from before the baseline may be no text of ours: then nothing is known.
+    with contextlib.suppress(ExplainedError):
+        if leak := find_leak(failure.sqlstate, files):
+            error.add_note(str(leak))
+
+
+def _statements(migration: Migration) -> "Iterator[Statement]":  # type: ignore[name-defined]  # noqa: F821
+    from migrate.statements import Splitter  # noqa: PLC0415 - failures alone need it
+
+    with open_file(migration.path) as stream:
+        yield from Splitter(stream, migration.file)
+
+
+def _groups(
+    scripts: list[Script], manner: Manner, tell: Listener
+) -> list[list[Script]]:
+    """Return what is carried out together. Raises `NotTogether`."""
+    if manner is Manner.SEPARATE:
+        from migrate.postgres.bundle import bundled  # noqa: PLC0415 - see `apply`
+
+        return bundled(scripts)
+    if manner is Manner.DRY:
+        return [_leave_out(scripts, tell)]
+    _refuse_apart(scripts)
+    return [scripts]
+
+
+def _refuse_apart(scripts: Sequence[Script]) -> None:
+    """All or nothing: raise `NotTogether` for the first that needs to be apart."""
+    for script in scripts:
+        if script.mode is not Mode.TRANSACTIONAL:
+            migration = script.migration
+            raise NotTogether(
+                file=migration.file,
+                version=migration.version,
+                reason=script.reasons[0],
+            )
+
+
+def _leave_out(scripts: list[Script], tell: Listener) -> list[Script]:
+    """A dry run is one transaction and cannot hold everything; say what it leaves out."""
+    kept = []
+    for script in scripts:
+        if script.mode is Mode.TRANSACTIONAL:
+            kept.append(script)
+        else:
+            tell(LeftOut(file=script.migration.file, reasons=script.reasons))
+    return kept
+
+
+def _executing(script: Script, number: int, total: int) -> Executing:
+    migration = script.migration
+    return Executing(
+        version=migration.version,
+        name=migration.name,
+        file=migration.file,
+        mode=script.mode.value,
+        number=number,
+        total=total,
+    )
+
+
+def _outcome(
+    done: Sequence[Done],
+    failure: tuple[str, ExplainedError] | None,
+    rest: tuple[str, ...],
+    began: float,
+) -> Outcome:
+    file, error = failure or (None, None)
+    return Outcome(
+        verb="apply",
+        exit_code=error.exit_code if error else ExitCode.OK,
+        done=tuple(done),
+        failed=file,
+        error=error.code if error else None,
+        message=str(error) if error else "",
+        not_tried=rest,
+        duration_ms=round((time.monotonic() - began) * 1000, 1),
+    )
+
+
+def latest(entries: Sequence[Entry]) -> Entry | None:
+    """Return the entry of the newest version."""
+    return max(entries, key=lambda e: order(e.version), default=None)

@@ -1,0 +1,1 @@
+"""The prompt system's Python: what the shipped schema exists for. Knows no runner."""

@@ -1,0 +1,116 @@
+"""Guardrails: what is done about what the detectors find.
+
+Called by ``service`` with the active rows in order of priority. It judges the values a
+user gave and the answer of a model, never our own template. It keeps types and counts;
+the matched text stays where it was.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from prompts.detectors import (
+    DETECTORS,
+    ENTITY_TYPES,
+    Seen,
+    Span,
+    pii,
+    replace,
+    see,
+)
+from prompts.errors import GuardrailBlockedError
+
+INPUT, OUTPUT = "input", "output"
+UNAVAILABLE = "unavailable"
+
+
+class Guardrail(NamedTuple):
+    """A row of ``prompt_guardrails``."""
+
+    name: str
+    description: str
+    guardrail_type: str
+    applies_to: str
+    severity: str
+    action: str
+    config: Mapping[str, Any]
+    categories: tuple[str, ...] | None = None
+    priority: int = 100
+
+
+class Finding(NamedTuple):
+    """What is logged of something found."""
+
+    guardrail: str
+    action: str
+    entity_type: str
+    found: int
+
+    def as_row(self) -> dict[str, object]:
+        """Return it under the keys the views read."""
+        row = self._asdict()
+        row["count"] = row.pop("found")
+        return row
+
+
+class Checked(NamedTuple):
+    """The values to go on with, what was found, and the error if that was blocked."""
+
+    values: dict[str, str]
+    findings: tuple[Finding, ...] = ()
+    blocked: GuardrailBlockedError | None = None
+
+
+def check(
+    guardrails: Iterable[Guardrail],
+    category: str,
+    direction: str,
+    values: dict[str, str],
+) -> Checked:
+    """Apply the guardrails that concern a category and a direction.
+
+    What cannot be evaluated counts as found under a guardrail that blocks or redacts,
+    and is only noted under one that warns or logs.
+    """
+    findings: list[Finding] = []
+    seen = {name: see(text) for name, text in values.items()}
+    for rule in guardrails:
+        if rule.applies_to not in {direction, "both"}:
+            continue
+        if rule.categories is not None and category not in rule.categories:
+            continue
+        found = _scan(rule, seen)
+        types = _types(found)
+        findings += [Finding(rule.name, rule.action, *item) for item in types.items()]
+        if types and (
+            rule.action == "block" or (found is None and rule.action == "redact")
+        ):
+            error = GuardrailBlockedError(rule.name, tuple(types))
+            return Checked(values, tuple(findings), error)
+        if found and rule.action == "redact":
+            clean = {n: replace(values[n], seen[n], found[n]) for n in found}
+            values = {**values, **clean}
+            seen.update({name: see(text) for name, text in clean.items()})
+    return Checked(values, tuple(findings))
+
+
+def _scan(rule: Guardrail, seen: dict[str, Seen]) -> dict[str, list[Span]] | None:
+    """Return what was found in which value; None if the row cannot be evaluated."""
+    try:
+        detect = DETECTORS[rule.guardrail_type]
+        spans = {name: list(detect(v.text, rule.config)) for name, v in seen.items()}
+    except Exception:  # noqa: BLE001 - whatever is wrong with a row, the action decides
+        return None
+    return {name: found for name, found in spans.items() if found}
+
+
+def _types(found: dict[str, list[Span]] | None) -> dict[str, int]:
+    if found is None:
+        return {UNAVAILABLE: 1}
+    return Counter(span.entity_type for spans in found.values() for span in spans)
+
+
+def without_pii(text: str) -> str:
+    """Return a text with the personal data we can recognise replaced."""
+    seen = see(text)
+    return replace(text, seen, pii(seen.text, {"entity_types": ENTITY_TYPES}))

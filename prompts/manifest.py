@@ -1,0 +1,188 @@
+"""What the migration created, by name: the list the verification goes by.
+
+Read by ``verification`` and by tests. It holds facts and no code, and it lists what the
+report prints in the order in which the report prints it.
+"""
+
+from typing import NamedTuple
+
+TABLES = (
+    "prompt_templates",
+    "prompt_executions",
+    "prompt_guardrails",
+    "ab_test_experiments",
+    "schema_migrations",
+)
+RECORD = "enterprise_prompt_system_phase1"
+
+
+class Index(NamedTuple):
+    """An index: on what, over which columns, under which condition."""
+
+    name: str
+    table: str
+    columns: str
+    condition: str = ""
+    unique: bool = False
+
+
+INDEXES = (
+    Index(
+        "idx_prompt_templates_active",
+        "prompt_templates",
+        "name",
+        "is_active",
+        unique=True,
+    ),
+    Index(
+        "idx_prompt_templates_ab_test",
+        "prompt_templates",
+        "name, ab_test_group",
+        "ab_test_group IS NOT NULL",
+        unique=True,
+    ),
+    Index(
+        "idx_prompt_templates_version", "prompt_templates", "name, version", unique=True
+    ),
+    Index("idx_prompt_templates_category", "prompt_templates", "category, name"),
+    Index("idx_prompt_templates_purpose", "prompt_templates", "purpose"),
+    Index(
+        "idx_prompt_executions_template",
+        "prompt_executions",
+        "template_id, created_at DESC",
+    ),
+    Index("idx_prompt_executions_created_at", "prompt_executions", "created_at DESC"),
+    Index(
+        "idx_prompt_executions_latency",
+        "prompt_executions",
+        "latency_ms DESC",
+        "latency_ms >= 1000",
+    ),
+    Index(
+        "idx_prompt_executions_status",
+        "prompt_executions",
+        "status, created_at DESC",
+        "status <> 'success'",
+    ),
+    Index(
+        "idx_prompt_guardrails_active",
+        "prompt_guardrails",
+        "priority, name",
+        "is_active",
+    ),
+    Index("idx_prompt_guardrails_severity", "prompt_guardrails", "severity"),
+    Index(
+        "idx_ab_test_experiments_active",
+        "ab_test_experiments",
+        "template_name",
+        "status = ANY (ARRAY['running', 'paused'])",
+        unique=True,
+    ),
+    Index(
+        "idx_ab_test_experiments_template",
+        "ab_test_experiments",
+        "template_name, control_version, treatment_version",
+    ),
+    Index(
+        "idx_prompt_executions_experiment",
+        "prompt_executions",
+        "experiment_id, ab_test_group, subject_hash",
+        "experiment_id IS NOT NULL",
+    ),
+    Index(
+        "idx_prompt_executions_violations",
+        "prompt_executions",
+        "created_at DESC",
+        "guardrail_violations <> '[]'",
+    ),
+    Index(
+        "idx_prompt_executions_fallback",
+        "prompt_executions",
+        "prompt_name, created_at DESC",
+        "source = 'fallback'",
+    ),
+)
+
+
+class SeedPrompt(NamedTuple):
+    """Version 1 of a prompt; the hash covers its texts."""
+
+    name: str
+    category: str
+    purpose: str
+    variables: list[str]
+    content_hash: str
+
+
+SEED_PROMPTS = (
+    SeedPrompt(
+        "nlu_topic_extraction",
+        "nlu",
+        "topic_extraction",
+        ["user_input", "grade_level"],
+        "5a37cd3f756be393bf96ea5db1a02033",
+    ),
+    SeedPrompt(
+        "clarification_question_generation",
+        "content",
+        "clarification",
+        ["user_input", "topic_candidates"],
+        "f5cdfaa577b1c18b19d71a1640ec57b7",
+    ),
+    SeedPrompt(
+        "educational_script_generation",
+        "content",
+        "script_generation",
+        ["topic", "grade_level", "interests"],
+        "4f257fa7dbaf79e9d0f901233d1155ad",
+    ),
+)
+SEED_GUARDRAILS = {
+    "pii_detection_basic": "pii",
+    "toxic_content_filter": "toxicity",
+    "prompt_injection_detection": "prompt_injection",
+}
+VIEWS = (
+    "v_template_performance",
+    "v_recent_execution_errors",
+    "v_guardrail_violations_summary",
+    "v_active_ab_tests",
+)
+
+
+class Trigger(NamedTuple):
+    """A trigger: its table, its function, when it fires, and what exercises it."""
+
+    name: str
+    table: str
+    function: str
+    fires: int  # as pg_trigger.tgtype says it
+    exercise: str
+
+
+AFTER_INSERT_STATEMENT = 4
+BEFORE_INSERT_OR_UPDATE_ROW = 1 + 2 + 4 + 16
+
+TRIGGERS = (
+    Trigger(
+        "trigger_update_template_statistics",
+        "prompt_executions",
+        "update_template_statistics",
+        AFTER_INSERT_STATEMENT,
+        "exercise_template_statistics",
+    ),
+    Trigger(
+        "trigger_update_ab_test_statistics",
+        "prompt_executions",
+        "update_ab_test_statistics",
+        AFTER_INSERT_STATEMENT,
+        "exercise_ab_test_statistics",
+    ),
+    Trigger(
+        "trigger_enforce_single_active_template",
+        "prompt_templates",
+        "enforce_single_active_template",
+        BEFORE_INSERT_OR_UPDATE_ROW,
+        "exercise_activation",
+    ),
+)

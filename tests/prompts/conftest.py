@@ -1,0 +1,59 @@
+"""Databases with the shipped schema, and services on them, for the tests of this ring."""
+
+import io
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from prompts import cli
+from prompts.service import PromptTemplateService
+from tests.fix_cli import Finished
+from tests.fix_postgres import Database
+from tests.prompts.payload import UP, run
+
+
+@pytest.fixture
+def database(blank_database) -> Database:
+    """Give a database with the shipped schema and seeds."""
+    run(blank_database, UP.read_text("utf-8"))
+    given: Database = blank_database
+    return given
+
+
+@pytest.fixture
+def a_service() -> Iterator[Callable[..., PromptTemplateService]]:
+    """Make services on any address; they are closed in the end."""
+    made: list[PromptTemplateService] = []
+
+    def build(database: str, **changes: object) -> PromptTemplateService:
+        given = {"secret_key": "a key for tests", **changes}
+        made.append(PromptTemplateService(database, **given))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield build
+    for service in made:
+        service.close()
+
+
+@pytest.fixture
+def service(database, a_service) -> PromptTemplateService:
+    """Give a service on the database, as an application has it."""
+    given: PromptTemplateService = a_service(database.dsn)
+    return given
+
+
+@pytest.fixture
+def prompts(database, monkeypatch, capsys) -> Callable[..., Finished]:
+    """Run a command on the database, inside this process: a start costs a fifth of a second."""
+    monkeypatch.setenv("DATABASE_URL", database.dsn)
+
+    def call(*args: object, input: str = "") -> Finished:  # noqa: A002 - as subprocess says
+        monkeypatch.setattr("sys.stdin", io.StringIO(input))
+        capsys.readouterr()
+        try:
+            code = cli.main([str(argument) for argument in args])
+        except SystemExit as exit_:  # argparse, of a wrong argument
+            code = int(exit_.code or 0)
+        return Finished(code, *capsys.readouterr())
+
+    return call

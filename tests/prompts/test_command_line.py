@@ -1,0 +1,302 @@
+"""The command line, as a person and a program use it."""
+
+import json
+
+import pytest
+
+from prompts.builtin import PROMPTS
+from tests.prompts.payload import NLU, VALUES, add_version, run
+
+TEXT = "Topics in {{user_input}} for grade {{grade_level}}?\n"
+SUBJECTS = """
+INSERT INTO prompt_executions
+    (template_id, prompt_name, experiment_id, ab_test_group, subject_hash, status,
+     error_type, latency_ms)
+SELECT t.id, t.name, e.id, arm, arm || n, CASE WHEN good THEN 'success' ELSE 'error' END,
+       'Timeout', 40
+FROM ab_test_experiments e
+JOIN prompt_templates t ON t.name = e.template_name AND t.version = 1
+CROSS JOIN (VALUES ('control', 2), ('treatment', 10)) AS a (arm, one_in)
+CROSS JOIN LATERAL (SELECT n, n % one_in <> 0 AS good FROM generate_series(1, {n}) n) s
+"""
+
+
+@pytest.fixture
+def told(prompts):
+    """Run a command that must succeed; give its JSON."""
+
+    def told(*args, **more):
+        finished = prompts("--output", "json", *args, **more)
+        assert 0 == finished.exit, finished.err
+        return json.loads(finished.out)
+
+    return told
+
+
+def start(prompts, *more, name="shorter"):
+    """Start the experiment of these tests."""
+    arms = ("--control", 1, "--treatment", 2, "--min-subjects", 100)
+    return prompts("experiment", "start", name, NLU, *arms, *more)
+
+
+def test_version_is_created_compared_activated_and_taken_back(database, prompts, told):
+    """The life of a version, in six commands."""
+    made = told(
+        "--actor", "ada", "create", NLU, "--file", "-", "--note", "shorter", input=TEXT
+    )
+    diff = prompts("diff", NLU, 1, 2)
+    moved = prompts("--actor", "ada", "activate", NLU, 2)
+    shown = told("show", NLU)
+    listed = prompts("list")
+    back = told("rollback", NLU)
+
+    assert {"name": NLU, "version": 2} == made
+    assert "+Topics in {{user_input}} for grade {{grade_level}}?" in diff.out.split(
+        "\n"
+    )
+    assert f"{NLU} v2 is active; caches follow in a minute\n" == moved.out
+    assert (2, "nlu", "shorter", ["ada"]) == (
+        shown["version"],
+        shown["category"],
+        shown["change_note"],
+        [entry["by"] for entry in shown["activation_log"]],
+    )
+    assert ["user_input", "grade_level"] == shown["variables"]
+    served = [line.split() for line in listed.out.split("\n") if f"{NLU} " in line]
+    assert [("1", "no"), ("2", "yes")] == [(row[1], row[4]) for row in served]
+    assert "differs" == served[1][-1]
+    assert {"name": NLU, "version": 1} == back
+
+
+def test_kill_switch(database, prompts, service):
+    """Deactivated: the code's own prompt is served, and a second time is refused."""
+    first, second = (prompts("deactivate", NLU) for _ in range(2))
+
+    assert (0, 3) == (first.exit, second.exit)
+    assert f"prompts: prompt '{NLU}' has no active version\n" == second.err
+    assert PROMPTS[NLU] == service.resolve(NLU)
+
+
+def test_new_prompt_is_created_and_served(database, prompts, service):
+    """The first custom prompt: what a new name needs is asked for."""
+    lacking = prompts("create", "summary", "--file", "-", input="Sum up {{text}}.")
+    made = prompts(
+        *("create", "summary", "--file", "-", "--activate"),
+        *("--category", "content", "--purpose", "summary"),
+        *("--model-config", '{"temperature": 0.2}'),
+        input="Sum up {{text}}.",
+    )
+
+    assert "prompts: a new prompt needs category and purpose\n" == lacking.err
+    assert "created summary v1, active\n" == made.out
+    call = service.render("summary", {"text": "it"})
+    assert ("Sum up it.", 0.2) == (call.text, call.prompt.model_config["temperature"])
+
+
+REFUSED = [
+    (("show", "nothing"), 3, "there is not an active version of prompt 'nothing'"),
+    (("activate", NLU, 9), 3, f"there is not version 9 of prompt '{NLU}'"),
+    (("activate", NLU, 5), 3, "its text uses surprise undeclared"),
+    (("rollback", NLU), 3, "has no earlier version that was active"),
+    (("diff", NLU, 1, 9), 3, "version 9"),
+    (("guardrails", "set", "nothing", "warn"), 3, "there is no guardrail 'nothing'"),
+    (("experiment", "stop", "nothing"), 3, "there is no live experiment 'nothing'"),
+    (("experiment", "report", "nothing"), 3, "there is no experiment 'nothing'"),
+    (("create", NLU, "--file", "absent.txt"), 3, "cannot read absent.txt"),
+    (("export", NLU, 1, "--dir", "absent"), 3, "absent is no directory"),
+    (("activate", NLU, "x"), 2, "invalid int value"),
+]
+
+
+def test_refusal_is_one_line_with_its_reason(database, prompts):
+    """What cannot be done is said in a line, and the exit code says which kind."""
+    run(
+        database,
+        "INSERT INTO prompt_templates (name, version, category, purpose, template_text)"
+        f" VALUES ('{NLU}', 5, 'nlu', 'x', '{{{{surprise}}}}')",
+    )
+
+    for args, code, told in REFUSED:
+        finished = prompts(*args)
+
+        assert (code, "") == (finished.exit, finished.out), args
+        assert told in finished.err
+
+
+def test_text_with_a_slip_in_it_is_refused(prompts):
+    """A placeholder that is nearly one would be sent as it stands."""
+    finished = prompts("create", NLU, "--file", "-", input="Hello {{ user_input }}")
+
+    assert 3 == finished.exit
+    assert "{{ user_input }} is no placeholder: write {{name}}" in finished.err
+
+
+def test_text_the_database_cannot_hold_is_refused(prompts):
+    """A zero byte, half a character: the server's words, no traceback."""
+    for text in ("a\0 {{user_input}} {{grade_level}}", "\ud800"):
+        finished = prompts("create", NLU, "--file", "-", input=text)
+
+        assert 7 == finished.exit
+        assert "This is no text" in finished.err
+
+
+def test_no_connection_is_told_without_the_password(run_migrate):
+    """Exit 6, in text and in JSON."""
+    url = "postgresql://ada:s3cret@127.0.0.1:1/db"
+    for output in ("text", "json"):
+        finished = run_migrate(
+            *("--output", output, "list"), module="prompts", env={"DATABASE_URL": url}
+        )
+
+        assert 6 == finished.exit
+        assert (
+            "host 127.0.0.1, port 1, dbname db, user ada" in finished.err + finished.out
+        )
+        assert "s3cret" not in finished.err + finished.out
+
+
+def test_database_without_the_schema_is_told(blank_database, run_migrate):
+    """Exit 7, and the server's words."""
+    env = {"DATABASE_URL": blank_database.url}
+
+    finished = run_migrate("list", module="prompts", env=env)
+
+    assert (7, "") == (finished.exit, finished.out)
+    assert 'relation "public.prompt_templates" does not exist' in finished.err
+
+
+def test_address_is_asked_for(run_migrate):
+    """Without an address: usage."""
+    finished = run_migrate("list", module="prompts")
+
+    assert 2 == finished.exit
+    assert "give --database-url or set DATABASE_URL" in finished.err
+
+
+def test_rehearsal_says_what_a_block_would_have_stopped(
+    database, service, prompts, told
+):
+    """From the log of a week under warn; then warn becomes block."""
+    texts = ["clouds", "you idiot", "shut up, idiot", "rain"]
+    for text in texts:
+        service.log(service.render(NLU, {**VALUES, "user_input": text}))
+
+    rehearsed = told("guardrails", "rehearse", "toxic_content_filter")
+    unknown = prompts("guardrails", "rehearse", "nothing")
+    prompts("guardrails", "set", "toxic_content_filter", "block")
+    listed = told("guardrails")
+
+    assert [{"prompt": NLU, "calls": 4, "would_be_blocked": 2}] == rehearsed
+    assert (3, "prompts: there is no guardrail 'nothing'\n") == (
+        unknown.exit,
+        unknown.err,
+    )
+    assert (
+        "block"
+        == {row["name"]: row["action"] for row in listed}["toxic_content_filter"]
+    )
+
+
+def test_experiment_is_started_reported_and_stopped(database, prompts, told):
+    """A winner is named when the figures name it, and not before."""
+    add_version(database, 2)
+    started = start(prompts)
+    again, other = start(prompts), start(prompts, name="other")
+    run(database, SUBJECTS.format(n=60))
+    early = prompts("experiment", "stop", "shorter", "--winner", "treatment")
+    run(database, SUBJECTS.format(n=1000))
+
+    report = told("experiment", "report", "shorter")
+    text = prompts("experiment", "report", "shorter")
+    stats = told("stats")
+    wrong = prompts("experiment", "stop", "shorter", "--winner", "control")
+    stopped = prompts("experiment", "stop", "shorter", "--winner", "treatment")
+
+    assert "experiment shorter runs\n" == started.out
+    assert "there was an experiment 'shorter' already" in again.err
+    assert f"prompt '{NLU}' has a live experiment: stop that first" in other.err
+    assert "treatment is not the winner: too early: 60 of 100" in early.err
+    assert ("treatment", 1000, 1000) == (
+        report["winner"],
+        *(arm["seen"] for arm in report["arms"]),
+    )
+    assert abs(report["difference"] - 0.4) < 1e-9
+    assert "winner: treatment (the interval leaves zero out)" in text.out
+    assert [0.0] == [row["chi2"] for row in stats["experiments"]]
+    assert "control is not the winner" in wrong.err
+    assert (0, "experiment shorter has ended\n") == (stopped.exit, stopped.out)
+    assert [("completed", "treatment")] == database.rows(
+        "SELECT status, winner FROM ab_test_experiments"
+    )
+    assert [(0,)] == database.rows(
+        "SELECT count(*) FROM prompt_templates WHERE ab_test_group IS NOT NULL"
+    )
+
+
+def test_experiment_that_makes_no_sense_is_refused(database, prompts):
+    """An arm that is not there, that asks for more, or that is the other arm."""
+    run(
+        database,
+        "INSERT INTO prompt_templates (name, version, category, purpose, template_text,"
+        f" variables) VALUES ('{NLU}', 3, 'nlu', 'x', '{{{{mood}}}}', '[\"mood\"]')",
+    )
+
+    missing = start(prompts)
+    demanding = start(prompts, "--treatment", 3)
+    same = start(prompts, "--treatment", 1)
+    all_of_it = start(prompts, "--treatment", 1, "--control", 3, "--percent", 100)
+
+    assert f"there is not version 2 of prompt '{NLU}'" in missing.err
+    assert (
+        "version 3 needs mood, which callers of version 1 do not give" in demanding.err
+    )
+    assert [3, 3] == [missing.exit, demanding.exit]
+    assert "ab_test_experiments_arms_differ" in same.err
+    assert 3 == all_of_it.exit
+
+
+def test_subject_seen_in_both_arms_is_counted_and_left_out(database, prompts, told):
+    """A broken cookie must not decide."""
+    add_version(database, 2)
+    start(prompts)
+    run(database, SUBJECTS.format(n=5))
+    run(
+        database,
+        "UPDATE prompt_executions SET subject_hash = 'x' WHERE subject_hash ~ '5$'",
+    )
+
+    report = told("experiment", "report", "shorter")
+
+    assert (1, [4, 4]) == (report["both"], [arm["seen"] for arm in report["arms"]])
+
+
+def test_stats_show_the_four_views(database, service, prompts, told):
+    """In text for a person, in JSON for a program."""
+    call = service.render(NLU, VALUES)
+    service.log(call, latency_ms=80)
+    service.log(
+        service.render(NLU, {**VALUES, "user_input": "idiot"}),
+        status="error",
+        error_type="Timeout",
+        latency_ms=120,
+    )
+
+    stats, text = told("stats"), prompts("stats").out
+
+    assert ["performance", "errors", "violations", "experiments"] == list(stats)
+    assert [(2, 50.0, 100.0)] == [
+        (row["executions"], row["success%"], row["avg_ms"])
+        for row in stats["performance"]
+    ]
+    assert ["Timeout"] == [row["error"] for row in stats["errors"]]
+    assert "experiments\n(none)" in text
+
+
+def test_command_runs_as_a_process(database, run_migrate):
+    """``python -m prompts``, with the address from the environment."""
+    finished = run_migrate(
+        "guardrails", module="prompts", env={"DATABASE_URL": database.url}
+    )
+
+    assert (0, "") == (finished.exit, finished.err)
+    assert "pii_detection_basic" in finished.out
