@@ -16,13 +16,12 @@ Run: TypeAlias = Callable[[bytes, int], re.Match[bytes]]
 # Python before 3.11.5 resumes a possessive group where its last try failed, not where that
 # began. An atomic group means the same and costs memory for each turn.
 _POSSESSIVE: Final = re.match(rb"(?:a|b(?!c))*+bc", b"abc") is not None
+_ALL: Final = rb"(?:%b)%b+" if _POSSESSIVE else rb"(?>(?:%b)%b)"
 
 
 def _all(group: bytes, times: bytes = b"*") -> bytes:
     """Repeat a group as often as it matches, and never less."""
-    if _POSSESSIVE:
-        return rb"(?:%b)%b+" % (group, times)
-    return rb"(?>(?:%b)%b)" % (group, times)
+    return _ALL % (group, times)
 
 
 SPACE: Final = rb"[ \t\n\r\f\v]"
