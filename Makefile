@@ -134,6 +134,10 @@ check: test lint types contracts docs-check ## Everything CI runs
 bench: $(STAMP) ## Measure our speed against psql on this machine
 	@$(PY) -m benchmarks $(ARGS)
 
+.PHONY: faults
+faults: $(STAMP) ## Kill, cut off and starve runs: N cases of every fault; writes docs/faults.md
+	@$(PY) -m tests.faults $(if $(N),-n $(N)) $(ARGS)
+
 .PHONY: clean
 clean: ## Delete what make and the tests wrote (not the embedded database)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* build dist
