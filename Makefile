@@ -111,6 +111,14 @@ types: $(STAMP) ## Check types, strictly
 contracts: $(STAMP) ## Check who may import whom
 	@$(VENV)/bin/lint-imports --no-cache
 
+# The schemas come with check-jsonschema, so nothing is fetched.
+SCHEMA := $(VENV)/bin/check-jsonschema --no-cache --builtin-schema
+
+.PHONY: schemas
+schemas: $(STAMP) ## Check the build file and the compose file against their schemas
+	@$(SCHEMA) vendor.cloudbuild cloudbuild.migrate.yaml
+	@$(if $(wildcard docker-compose.yaml),$(SCHEMA) vendor.compose-spec docker-compose.yaml)
+
 .PHONY: docs
 docs: $(STAMP) ## Write the generated parts and the transcripts of the documentation again
 	@$(PY) -m docs._generate write
@@ -128,7 +136,7 @@ lock-check: $(STAMP) ## Fail if requirements/ lags behind pyproject.toml
 	@$(PY) -m pytest -q -p no:randomly tests/architecture/test_requirements.py
 
 .PHONY: check
-check: test lint types contracts docs-check ## Everything CI runs
+check: test lint types contracts schemas docs-check ## Everything CI runs
 
 .PHONY: bench
 bench: $(STAMP) ## Measure our speed against psql on this machine
