@@ -39,7 +39,7 @@ endif
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 	    /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	    /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	    /^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@printf '\nENV=%s; DATABASE_URL=postgresql://… uses that database; ARGS="…" adds options.\n' '$(ENV)'
 
 .PHONY: setup
@@ -87,11 +87,16 @@ reset: $(STAMP) ## Stop the embedded database and throw it away
 test: $(STAMP) ## Run the whole suite against real servers, with the coverage gates
 	@scripts/test_servers.sh
 	@rm -f .coverage .coverage.*
-	$(PY) -m coverage run -m pytest -n logical --maxprocesses=4 $(ARGS)
+	$(PY) -m coverage run -m pytest -n logical --maxprocesses=4 --ignore=tests/containers $(ARGS)
 	@$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report --format=total --fail-under=95 || { $(PY) -m coverage report; exit 2; }
 	$(PY) -m coverage report --fail-under=100 --include='$(subst $(space),$(comma),$(PURE:%=*/migrate/%.py))'
 	$(PY) -m coverage report --fail-under=100 --include='$(subst $(space),$(comma),$(PURE_JOBS:%=*/jobs/%.py))'
+
+.PHONY: test-containers
+test-containers: $(STAMP) ## Run the container tests, with an engine of their own (Linux, root)
+	@scripts/container_engine.sh run $(PY) -m pytest tests/containers $(ARGS) || { code=$$?; \
+	    if [ $$code = 3 ]; then echo 'NOT RUN:'; $(PY) -m pytest -q --collect-only tests/containers; fi >&2; exit $$code; }
 
 .PHONY: lint
 lint: $(STAMP) ## Check style and formatting
