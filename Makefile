@@ -87,7 +87,7 @@ reset: $(STAMP) ## Stop the embedded database and throw it away
 test: $(STAMP) ## Run the whole suite against real servers, with the coverage gates
 	@scripts/test_servers.sh
 	@rm -f .coverage .coverage.*
-	$(PY) -m coverage run -m pytest -n logical --maxprocesses=4 --ignore=tests/containers $(ARGS)
+	$(PY) -m coverage run -m pytest -n auto --dist loadgroup --ignore=tests/containers $(ARGS)
 	@$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report --format=total --fail-under=95 || { $(PY) -m coverage report; exit 2; }
 	$(PY) -m coverage report --fail-under=100 --include='$(subst $(space),$(comma),$(PURE:%=*/migrate/%.py))'
