@@ -159,9 +159,8 @@ def migrations(_target: Target, facts: Facts) -> list[Finding]:
     code, said = facts.local.engine_exit, facts.local.engine_said
     if code == 0:
         return fine("migrations", "the engine reads the migrations")
-    return wrong(
-        "migrations", said, f"exit code {code} of the job", "python -m migrate plan"
-    )
+    cure = "python -m migrate plan --check-files"
+    return wrong("migrations", said, f"exit code {code} of the job", cure)
 
 
 #: In the order they are told.
