@@ -150,13 +150,10 @@ def cleanup(call: Call) -> int:
     name = JobName(target.project, target.region, job)
     left = None if stable else tidy.make_sure_gone(cloud, target, name, tell)
     if kept is not None and call.options.fail_unless_succeeded:
-        say(
-            call, f"verdict: {kept.state}" + (f": {kept.reason}" if kept.reason else "")
-        )
-        if kept.state == verdictfile.CREATED:
-            return int(LaunchCode.EXECUTION_FAILED)
+        say(call, f"verdict: {kept.told}")
         if kept.state != Ending.SUCCEEDED.value:
-            return kept.exit_code or int(LaunchCode.EXECUTION_FAILED)
+            # `created` is all that a run step wrote that was killed.
+            return kept.exit_code or int(LaunchCode.UNCERTAIN)
     if left is not None:
         raise left
     return 0

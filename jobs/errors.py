@@ -1,4 +1,4 @@
-"""Every foreseen error of the orchestrator, and its exit codes 20 to 25.
+"""Every foreseen error of the orchestrator, and its exit codes 20 to 26.
 
 Raised everywhere in ``jobs``, caught only by the faces. The engine's own codes keep their
 meaning here: 2 is a wrong command or setting, 4 a finding of the preflight, 5 another
@@ -21,6 +21,7 @@ class LaunchCode(enum.IntEnum):
     TIMED_OUT = 23
     CANCELLED = 24
     LEFT_BEHIND = 25
+    UNCERTAIN = 26
 
 
 class LaunchError(ExplainedError):
@@ -53,12 +54,10 @@ class UnknownTarget(Usage):
 
 
 class TargetFileWrong(Usage):
-    """A file of an environment cannot be read, or one of its lines means nothing."""
+    """An environment file cannot be read, or one of its lines means nothing."""
 
     code = "target-file"
-    hint = (
-        "every key is documented where it stands in environments/ and triggers/dev.yaml"
-    )
+    hint = "every key is documented where it stands in environments/dev.yaml"
 
     file: str
     line: int
@@ -302,6 +301,10 @@ class CloudFault(CloudError):
     hint = "try again; if it stays, the service's own words are above"
 
 
+#: Answers after which it is certain that a call had no effect.
+REFUSALS = (NotFound, AlreadyExists, Denied, Invalid, QuotaExceeded, Unsupported)
+
+
 # --- how a launch ended ---------------------------------------------------------------
 
 
@@ -324,7 +327,10 @@ class LeftBehind(LaunchError):
 
     code = "left-behind"
     exit_code = LaunchCode.LEFT_BEHIND
-    hint = "python -m jobs sweep {env} removes it; the next launch does so by itself"
+    hint = (
+        "python -m jobs cancel {env} ends what still runs and removes it; the next launch "
+        "sweeps what is left"
+    )
 
     env: str
     things: tuple[str, ...]

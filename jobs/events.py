@@ -144,10 +144,11 @@ class JobDeleted(NamedTuple):
 
 
 class CleanupFailed(NamedTuple):
-    """Something of ours is still there."""
+    """Something of ours is still there, and how it is removed."""
 
     things: tuple[str, ...]
     reason: str
+    advice: str = ""
 
 
 class PhaseDone(NamedTuple):

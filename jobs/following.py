@@ -9,7 +9,8 @@ from jobs import events, links, tidy
 from jobs.config import LOG_S, Target
 from jobs.errors import CloudError, NotFound, WaitedTooLong
 from jobs.events import Listener
-from jobs.lifecycle import Build, BuildStatus, Execution, Task, Verdict, judge
+from jobs.judging import ENGINE_CODES, judge
+from jobs.lifecycle import Build, BuildStatus, Execution, Task, Verdict
 from jobs.names import LABEL_LAUNCH, BuildName, ExecutionName, JobName
 from jobs.polling import TRANSIENT, again
 from jobs.ports import Cloud
@@ -24,6 +25,8 @@ MARGIN_S = 300
 APPROVAL_S = 24 * 3600
 #: How long the end marker is waited for when nothing says that there will be one.
 NO_MARKER_S = 8.0
+#: How long a new execution, or a new build, may not be found yet.
+YOUNG_S = 30.0
 
 
 class _Waiting:
@@ -69,7 +72,7 @@ def follow_build(
             if now < next_look:
                 continue
             next_look = now + LOOK_S
-            found = _glance(cloud, name)
+            found = _glance(cloud, name, young=now - began < YOUNG_S)
             if found is not None and (build is None or found.status != build.status):
                 tell(events.BuildState(name.build, found.status.value, found.detail))
                 waiting.news(_WAITING_FOR.get(found.status, ""))
@@ -92,9 +95,13 @@ _WAITING_FOR = {
 }
 
 
-def _glance(cloud: Cloud, name: BuildName) -> Build | None:
+def _glance(cloud: Cloud, name: BuildName, *, young: bool) -> Build | None:
     try:
         return cloud.builds.get(name)
+    except NotFound:
+        if not young:
+            raise
+        return None
     except TRANSIENT:
         return None
 
@@ -155,6 +162,7 @@ def follow_execution(
     tell(events.ExecutionStarted(name.execution, links.execution_page(name)))
     watch.only(name.execution)
     waiting = _Waiting(cloud, tell, "the task to start")
+    sight = _Sight(cloud, execution)
     began = cloud.clock.now()
     next_look = began
     state = ""
@@ -172,25 +180,38 @@ def follow_execution(
         if now < next_look:
             continue
         next_look = now + LOOK_S
-        current = _look(cloud, name, current)
+        current = sight.look()
         if current is not None and (told := _state(current)) != state:
             state = told
             tell(events.ExecutionState(name.execution, state, _why(current)))
             waiting.news("the migration" if current.running else "")
-    if current is not None:
-        current = _look(cloud, name, current)
+    if waited_out:
+        current = sight.look()
     task = _task(cloud, name) if current is not None and current.done else None
     watch.finish(_patience(current, task))
     return judge(current, task, watch.merger.outcome, waited_out=waited_out)
 
 
-def _look(cloud: Cloud, name: ExecutionName, last: Execution) -> Execution | None:
-    try:
-        return cloud.jobs.execution(name)
-    except NotFound:
-        return None
-    except TRANSIENT:
-        return last
+class _Sight:
+    """An execution as it was last seen. A young one may not be found yet: it is not gone."""
+
+    def __init__(self, cloud: Cloud, execution: Execution) -> None:
+        self._cloud, self._name = cloud, ExecutionName.parse(execution.name)
+        self._last: Execution | None = execution
+        self._found = False
+        self._young_until = cloud.clock.now() + YOUNG_S
+
+    def look(self) -> Execution | None:
+        """Return it; None when it is gone."""
+        try:
+            self._last = self._cloud.jobs.execution(self._name)
+            self._found = True
+        except NotFound:
+            if self._found or self._cloud.clock.now() >= self._young_until:
+                self._last = None
+        except TRANSIENT:
+            pass
+        return self._last
 
 
 def _state(execution: Execution) -> str:
@@ -218,5 +239,5 @@ def _patience(execution: Execution | None, task: Task | None) -> float:
     """How long to wait for the last lines: long when the engine must have written them."""
     if execution is None or task is None:
         return NO_MARKER_S
-    wrote = task.exit_code == 0 or task.exit_code in range(2, 11)
+    wrote = task.exit_code == 0 or task.exit_code in ENGINE_CODES
     return float(LOG_S) if wrote else NO_MARKER_S

@@ -7,7 +7,8 @@ known by its executions. What the database says about each is in its history tab
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jobs.lifecycle import Build, BuildStatus, Execution, Job, judge, judge_build
+from jobs.judging import judge, judge_build
+from jobs.lifecycle import Build, BuildStatus, Execution, Job
 from jobs.names import LABEL_BUILD, LABEL_COMMIT
 
 

@@ -9,19 +9,30 @@ cancelled and removed; a second Ctrl-C is answered with what is left behind.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jobs import events, links, queries, tidy
+from jobs import events, links, once, queries, tidy
 from jobs.config import LOG_S, Target
-from jobs.errors import CloudError, LaunchCode, LeftBehind, NotFound, PreflightFailed
+from jobs.errors import (
+    REFUSALS,
+    CloudError,
+    Denied,
+    LaunchCode,
+    LaunchError,
+    LeftBehind,
+    NotFound,
+    PreflightFailed,
+)
 from jobs.findings import Preflight, fatal
 from jobs.following import follow_build, follow_execution
-from jobs.lifecycle import Build, Ending, Execution, Verdict, judge_build
+from jobs.judging import ENGINE_CODES, RUN_STEP, judge_build, lost
+from jobs.lifecycle import Build, Ending, Verdict
 from jobs.names import BuildName, JobName
-from jobs.polling import again, took_effect
+from jobs.polling import again
 from jobs.ports import Cloud
 from jobs.settings import JobMode
 from jobs.source import Archive
 from jobs.spec import Image, Launch, build_spec, job_spec, name_of_job
 from jobs.timeline import Timeline
+from jobs.verdictfile import CREATED
 from jobs.watch import SKEW_S, LogWatch, Place
 
 
@@ -68,10 +79,9 @@ def launch(
     _introduce(means, target, who, "launch")
 
     with time.phase("preflight"):
-        tidy.refuse_another_build(cloud, target)
-        tidy.sweep(cloud, target, means.tell)
+        _make_way(means, target)
         _look_ahead(means, target)
-        version = _pinned(cloud, target)
+        version = _pinned(means, target)
 
     with time.phase("source"):
         archive = pack()
@@ -80,6 +90,7 @@ def launch(
                 target.bucket, archive.object_name, archive.content
             ),
             cloud.clock,
+            means.tell,
         )
         where = f"gs://{place.bucket}/{place.object}"
         count = len(archive.files)
@@ -92,7 +103,7 @@ def launch(
     watch: LogWatch | None = None
     try:
         with time.phase("submit"):
-            build = _submit(cloud, target, spec, who)
+            build = once.submit(cloud, target, spec, who)
             name = BuildName(target.project, target.region, build.id)
             means.tell(events.BuildSubmitted(build.id, links.build_page(name)))
         # Two launches may have looked at the same moment: the younger build gives way.
@@ -103,15 +114,14 @@ def launch(
             cloud, means.tell, target, name=name, job=job, watch=watch, time=time
         )
         watch.finish(LOG_S if _marker_expected(build) else 0.0)
-        verdict = judge_build(build, watch.merger.outcome)
-        if verdict.exit_code == LaunchCode.BUILD_FAILED:
-            watch.read_build(queries.of_build(target.project, build.id))
+        verdict = _verdict_of(build, watch, queries.of_build(target.project, build.id))
     except BaseException as error:
-        left = _abandon(means, target, who, error)
+        left = _abandon(means, target, who, error, build)
         _note_what_is_left(error, left)
-        if not isinstance(error, KeyboardInterrupt):
+        began = watch is not None and watch.seen
+        if (cut := _cut_short(error, watch, began=began)) is None:
             raise
-        verdict = _INTERRUPTED
+        verdict = cut
     else:
         left = _leave_nothing(means, target, job, chances=1)
     finally:
@@ -121,7 +131,41 @@ def launch(
     return _end(means, target, who, time, ended, watch=watch, build=build)
 
 
-_INTERRUPTED = Verdict(Ending.CANCELLED, LaunchCode.CANCELLED, "stopped by Ctrl-C")
+def _cut_short(
+    error: BaseException, watch: LogWatch | None, *, began: bool
+) -> Verdict | None:
+    """Return the verdict of what an error ended; None where nothing had begun."""
+    outcome = watch.merger.outcome if watch is not None else None
+    if isinstance(error, KeyboardInterrupt):
+        reason = "stopped by Ctrl-C"
+        if outcome is not None and int(outcome.exit_code) == 0:
+            reason += "; the engine had said that all went well"
+        return Verdict(Ending.CANCELLED, LaunchCode.CANCELLED, reason)
+    if isinstance(error, CloudError) and began:
+        return lost(f"{error}; how the migration ended was not seen")
+    return None
+
+
+def _verdict_of(build: Build, watch: LogWatch, query: str) -> Verdict:
+    """Judge a build; where its exit code does not say why, its log may."""
+    outcome, seen = watch.merger.outcome, watch.seen
+    verdict = judge_build(build, outcome, seen=seen, word=watch.word)
+    if verdict.exit_code not in {0, *ENGINE_CODES}:
+        watch.read_build(query)
+        verdict = judge_build(build, outcome, seen=seen, word=watch.word)
+    return verdict
+
+
+def _make_way(means: Means, target: Target, own_build: str = "") -> None:
+    """Refuse to be the second, and sweep. Who may not look is told why by the preflight."""
+    cloud, tell = means.cloud, means.tell
+    try:
+        if not own_build:
+            tidy.refuse_another_build(cloud, target, tell=tell)
+        tidy.sweep(cloud, target, tell, own_build=own_build)
+    except (Denied, NotFound):
+        _look_ahead(means, target)
+        raise
 
 
 def _introduce(means: Means, target: Target, who: Launch, verb: str) -> None:
@@ -140,23 +184,14 @@ def _look_ahead(means: Means, target: Target) -> None:
         raise PreflightFailed(env=target.env, findings=tuple(f.what for f in wrong))
 
 
-def _pinned(cloud: Cloud, target: Target) -> str:
+def _pinned(means: Means, target: Target) -> str:
     """Return the secret's version by number: what ``latest`` is now, and stays."""
     if target.database_secret_version != "latest":  # noqa: S105 - a version's name
         return target.database_secret_version
+    cloud, name = means.cloud, target.secret_name
     return again(
-        lambda: cloud.secrets.version(target.secret_name, "latest"), cloud.clock
+        lambda: cloud.secrets.version(name, "latest"), cloud.clock, means.tell
     ).version
-
-
-def _submit(cloud: Cloud, target: Target, spec: Any, who: Launch) -> Build:
-    """Submit once; if the answer is lost, the build is found by its launch id."""
-
-    def submitted() -> Build | None:
-        found = _builds_of(cloud, target, who)
-        return found[0] if found else None
-
-    return took_effect(lambda: cloud.builds.create(spec), submitted, cloud.clock)
 
 
 def _watch(means: Means, target: Target, job: JobName, build: Build | None) -> LogWatch:
@@ -174,38 +209,49 @@ def _watch(means: Means, target: Target, job: JobName, build: Build | None) -> L
 
 def _marker_expected(build: Build) -> bool:
     """Whether the engine can have said its last line: its step ran and was not killed."""
-    ran = [s for s in build.steps if s.id == "run-migration"]
-    return bool(ran) and ran[0].exit_code in {0, *range(2, 11)}
+    ran = [s for s in build.steps if s.id == RUN_STEP]
+    return bool(ran) and ran[0].exit_code in {0, *ENGINE_CODES}
 
 
 def _abandon(
-    means: Means, target: Target, who: Launch, error: BaseException
+    means: Means,
+    target: Target,
+    who: Launch,
+    error: BaseException,
+    submitted: Build | None,
 ) -> LeftBehind | None:
     """Cancel what was submitted, build first so that it starts nothing more."""
     cloud = means.cloud
     why = "Ctrl-C" if isinstance(error, KeyboardInterrupt) else str(error)
 
+    def job_of(build: str) -> JobName:
+        return name_of_job(target, who._replace(build_id=build))
+
     def end_it() -> None:
         # Asked for by its tag: the answer to the submission may have been lost.
-        for build in again(lambda: _builds_of(cloud, target, who), cloud.clock):
+        for build in again(
+            lambda: once.builds_of(cloud, target, who), cloud.clock, means.tell
+        ):
             name = BuildName(target.project, target.region, build.id)
             tidy.cancel_build(cloud, name, means.tell, why)
-            job = name_of_job(target, who._replace(build_id=build.id))
             tidy.wait_for_end(cloud, name)
-            _remove(means, target, job)
+            _remove(means, target, job_of(build.id))
 
-    return _insist(means, target, end_it, (f"launch {who.id}",), chances=0)
-
-
-def _builds_of(cloud: Cloud, target: Target, who: Launch) -> Sequence[Build]:
-    return cloud.builds.list(tidy.parent_of(target), (who.id,))
+    things = [f"builds with the tag {who.id}"]
+    if submitted is not None:
+        job = job_of(submitted.id).job
+        things = [
+            f"build {submitted.id}, if it still runs",
+            f"job {job}, if it was made",
+        ]
+    return _insist(means, target, end_it, things, chances=0)
 
 
 def _leave_nothing(
     means: Means, target: Target, job: JobName, *, chances: int
 ) -> LeftBehind | None:
     """Delete the job. ``chances``: how many times Ctrl-C is answered by going on."""
-    things = (f"job {job.job}",)
+    things = [f"job {job.job}"]
     return _insist(
         means, target, lambda: _remove(means, target, job), things, chances=chances
     )
@@ -232,7 +278,7 @@ def _insist(
     means: Means,
     target: Target,
     act: Callable[[], None],
-    things: tuple[str, ...],
+    things: Sequence[str],
     *,
     chances: int,
 ) -> LeftBehind | None:
@@ -249,8 +295,9 @@ def _insist(
             reason = str(error)
         else:
             return None
-        means.tell(events.CleanupFailed(things, reason))
-        return LeftBehind(env=target.env, things=things, reason=reason)
+        left = LeftBehind(env=target.env, things=tuple(things), reason=reason)
+        means.tell(events.CleanupFailed(left.things, reason, left.advice()))
+        return left
 
 
 # --- run: the job alone ---------------------------------------------------------------
@@ -273,30 +320,35 @@ def run(
     time = Timeline(cloud.clock, means.tell)
     _introduce(means, target, who, "run")
     with time.phase("preflight"):
-        if not who.build_id:
-            tidy.refuse_another_build(cloud, target)
-        tidy.sweep(cloud, target, means.tell, own_build=who.build_id)
+        _make_way(means, target, who.build_id)
         _look_ahead(means, target)
-        target = target._replace(database_secret_version=_pinned(cloud, target))
+        target = target._replace(database_secret_version=_pinned(means, target))
 
     spec = job_spec(target, image, who, cloud.clock.now())
-    job, execution = spec.name, None
-    note("created", job, None, "")
+    job, execution, asked = spec.name, None, False
+    note(CREATED, job, None, "")
     watch = _watch(means, target, job, None)
     try:
         with time.phase("job"):
-            _create(cloud, target, spec)
+            made = once.create(cloud, target, spec)
             means.tell(events.JobCreated(job.job, str(image), links.job_page(job)))
         with time.phase("migration") as phase:
-            execution = _start(cloud, job, who)
+            asked = True
+            execution = once.start(cloud, made, who)
             verdict = follow_execution(cloud, means.tell, target, execution, watch)
             phase.good = verdict.ending is Ending.SUCCEEDED
     except BaseException as error:
         left = _leave_nothing(means, target, job, chances=0)
         _note_what_is_left(error, left)
-        if not isinstance(error, KeyboardInterrupt):
+        if isinstance(error, LaunchError):
+            # For the clean-up step; what follows may say more.
+            code = int(error.exit_code)
+            note(Ending.FAILED.value, job, Verdict(Ending.FAILED, code, str(error)), "")
+        # A start that was refused started nothing; any other error leaves that open.
+        began = execution is not None or (asked and not isinstance(error, REFUSALS))
+        if (cut := _cut_short(error, watch, began=began)) is None:
             raise
-        verdict = _INTERRUPTED
+        verdict = cut
     else:
         kept = keep_job and verdict.ending is not Ending.CANCELLED
         left = None if kept else _leave_nothing(means, target, job, chances=1)
@@ -306,36 +358,6 @@ def run(
     note(verdict.ending.value, job, verdict, short)
     ended = Ended(verdict, left)
     return _end(means, target, who, time, ended, watch=watch, execution=short)
-
-
-def _create(cloud: Cloud, target: Target, spec: Any) -> None:
-    """Make the job; it is ours when it carries our launch id."""
-    if target.job_mode is JobMode.STABLE:
-        again(lambda: cloud.jobs.update(spec), cloud.clock)
-        return
-
-    def made() -> bool | None:
-        try:
-            found = cloud.jobs.get(spec.name)
-        except NotFound:
-            return None
-        return found.labels.get("launch-id") == spec.body["labels"]["launch-id"] or None
-
-    took_effect(lambda: bool(cloud.jobs.create(spec)), made, cloud.clock)
-
-
-def _start(cloud: Cloud, job: JobName, who: Launch) -> Execution:
-    """Start the job once: a lost answer must not become a second migration."""
-
-    def started() -> Execution | None:
-        ours = [
-            e
-            for e in cloud.jobs.executions(job)
-            if e.labels.get("launch-id", who.id) == who.id
-        ]
-        return ours[0] if ours else None
-
-    return took_effect(lambda: cloud.jobs.run(job), started, cloud.clock)
 
 
 def _end(

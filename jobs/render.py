@@ -257,12 +257,15 @@ _WORDS: Mapping[type, Callable[[Any], str]] = {
     events.LogGap: lambda e: (
         f"… lines {e.first} to {e.last} have not arrived" + _at(e.page)
     ),
-    events.LogTrouble: lambda e: f"… {e.what}; the launch goes on" + _at(e.page),
+    events.LogTrouble: lambda e: f"… {e.what}" + _at(e.page),
     events.Waiting: lambda e: f"… waiting for {e.what} ({readable(e.seconds)})",
     events.Retrying: lambda e: f"… {e.call}: {e.reason}; trying again",
     events.Cancelling: lambda e: f"  cancelling {e.what}: {e.why}",
-    events.JobDeleted: lambda e: f"  job {e.job} deleted",
-    events.CleanupFailed: lambda e: f"left behind: {', '.join(e.things)} ({e.reason})",
+    events.JobDeleted: lambda e: f"  job {e.job} is gone",
+    events.CleanupFailed: lambda e: (
+        f"left behind: {', '.join(e.things)} ({e.reason})"
+        + (f"\n  → {e.advice}" if e.advice else "")
+    ),
     events.PhaseDone: _phase,
 }
 _PAGED = (

@@ -39,13 +39,17 @@ def parent_of(target: Target) -> str:
     return JobName(target.project, target.region, "").parent
 
 
-def builds_of(cloud: Cloud, target: Target, *, limit: int = 50) -> list[Build]:
+def builds_of(
+    cloud: Cloud, target: Target, *, limit: int = 50, tell: Listener | None = None
+) -> list[Build]:
     """Return this environment's builds, newest first, whoever submitted them.
 
     What a trigger or gcloud submits has the file's tags alone: its substitution tells.
     """
     found = again(
-        lambda: cloud.builds.list(parent_of(target), (TAG,), limit=limit), cloud.clock
+        lambda: cloud.builds.list(parent_of(target), (TAG,), limit=limit),
+        cloud.clock,
+        tell,
     )
     env = target.env
     return [
@@ -53,30 +57,36 @@ def builds_of(cloud: Cloud, target: Target, *, limit: int = 50) -> list[Build]:
     ]
 
 
-def active_builds(cloud: Cloud, target: Target) -> list[Build]:
+def active_builds(
+    cloud: Cloud, target: Target, tell: Listener | None = None
+) -> list[Build]:
     """Return this environment's builds that have not ended, oldest first."""
-    active = [b for b in builds_of(cloud, target) if b.active]
+    active = [b for b in builds_of(cloud, target, tell=tell) if b.active]
     return sorted(active, key=lambda b: (b.created or 0.0, b.id))
 
 
-def jobs_of(cloud: Cloud, target: Target) -> list[Job]:
+def jobs_of(cloud: Cloud, target: Target, tell: Listener | None = None) -> list[Job]:
     """Return this environment's jobs of ours."""
-    found = again(lambda: cloud.jobs.list(parent_of(target)), cloud.clock)
+    found = again(lambda: cloud.jobs.list(parent_of(target)), cloud.clock, tell)
     return [job for job in found if belongs_to(job.labels, target.env)]
 
 
-def latest_execution(cloud: Cloud, name: JobName) -> Execution | None:
+def latest_execution(
+    cloud: Cloud, name: JobName, tell: Listener | None = None
+) -> Execution | None:
     """Return the newest execution of a job; None when there is none, or no job."""
     try:
-        found = again(lambda: cloud.jobs.executions(name), cloud.clock)
+        found = again(lambda: cloud.jobs.executions(name), cloud.clock, tell)
     except NotFound:
         return None
     return found[0] if found else None
 
 
-def refuse_another_build(cloud: Cloud, target: Target, own: str = "") -> None:
+def refuse_another_build(
+    cloud: Cloud, target: Target, own: str = "", tell: Listener | None = None
+) -> None:
     """Raise `AnotherLaunch` if a build of this environment is older than ours and alive."""
-    for build in active_builds(cloud, target):
+    for build in active_builds(cloud, target, tell):
         if build.id == own:
             return
         who = build.substitutions.get("_SUBMITTER", "")
@@ -98,10 +108,10 @@ def sweep(
     A job is stale when its build is over, when its execution is over, or when it has
     stood longer than a launch can last. Returns what was removed.
     """
-    alive = {b.id for b in active_builds(cloud, target)}
+    alive = {b.id for b in active_builds(cloud, target, tell)}
     removed: list[str] = []
     kept = stable_job_name(target.env, target.name)
-    for job in jobs_of(cloud, target):
+    for job in jobs_of(cloud, target, tell):
         if own_build and job.labels.get(LABEL_BUILD) == own_build:
             continue
         name = JobName.parse(job.name)
@@ -148,7 +158,7 @@ def cancel_execution(
     """Cancel, and wait a little for the end: the engine rolls back in that time."""
     name = ExecutionName.parse(execution.name)
     tell(Cancelling(f"execution {execution.short}", why))
-    again(lambda: cloud.jobs.cancel(name), cloud.clock)
+    again(lambda: cloud.jobs.cancel(name), cloud.clock, tell)
 
     def ended() -> bool | None:
         try:
@@ -163,7 +173,7 @@ def cancel_execution(
 def cancel_build(cloud: Cloud, name: BuildName, tell: Listener, why: str) -> None:
     """Cancel a build."""
     tell(Cancelling(f"build {name.build}", why))
-    again(lambda: cloud.builds.cancel(name), cloud.clock)
+    again(lambda: cloud.builds.cancel(name), cloud.clock, tell)
 
 
 def wait_for_end(cloud: Cloud, name: BuildName) -> None:
@@ -178,10 +188,10 @@ def wait_for_end(cloud: Cloud, name: BuildName) -> None:
 
 def remove(cloud: Cloud, name: JobName, tell: Listener | None = None) -> None:
     """Cancel what a job still runs, and delete it. Raises what the last try raised."""
-    execution = latest_execution(cloud, name)
+    execution = latest_execution(cloud, name, tell)
     if execution is not None and not execution.done:
         cancel_execution(cloud, execution, tell or _silent, "its job is being deleted")
-    again(lambda: cloud.jobs.delete(name), cloud.clock)
+    again(lambda: cloud.jobs.delete(name), cloud.clock, tell)
 
 
 def _silent(_: object) -> None:

@@ -22,6 +22,11 @@ class Note(NamedTuple):
     execution: str = ""
     reason: str = ""
 
+    @property
+    def told(self) -> str:
+        """The verdict in a line: its word, and what it rests on."""
+        return self.state + (f": {self.reason}" if self.reason else "")
+
 
 def write(path: Path, note: Note) -> None:
     """Write at once or not at all: a reader never sees half a file."""

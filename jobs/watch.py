@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from jobs.errors import Denied, LaunchError, QuotaExceeded, Unsupported
-from jobs.events import BuildLine, Listener, LogGap, LogLine, LogTrouble
+from jobs.events import BuildLine, Listener, LogGap, LogLine, LogTrouble, Waiting
 from jobs.logmerge import Gap, Line, Merger
 from jobs.ports import Clock, Entry, Logs, Tail
 
@@ -26,6 +26,11 @@ OVERLAP_S = 2.0
 SKEW_S = 60.0
 #: How long a tail that is being emptied may be quiet.
 STEP_S = 0.3
+#: How long the last lines are waited for while the log cannot be read at all, and how
+#: often it is said that they are waited for.
+DOWN_S, SAY_S = 15.0, 10.0
+#: What the clean-up step says of the verdict, in the build's log.
+_VERDICT = "verdict: "
 _STEP = re.compile(r'(?:Step #\d+(?: - "([^"]*)")?|([A-Z]+))(?:: ?(.*))?\Z', re.DOTALL)
 
 
@@ -67,8 +72,9 @@ class LogWatch:
         self._list_pause = WITH_TAIL_S
         self._troubled: set[str] = set()
         self._reopen_at = 0.0
-        self.listed = False
+        self._readable = True
         self._flowing = False
+        self.word = ""
         self._build_seen: set[tuple[float, str]] = set()
         self._execution = ""
 
@@ -77,6 +83,11 @@ class LogWatch:
         if not self._execution and self._place.one_of_many:
             self._next_list = self._clock.now()
         self._execution = execution
+
+    @property
+    def seen(self) -> bool:
+        """Whether there is any sign that the job has run."""
+        return bool(self._execution) or self._merger.newest > 0
 
     @property
     def merger(self) -> Merger:
@@ -120,30 +131,42 @@ class LogWatch:
                     self._tell_all(self._merger.take(self._clock.now()))
             self._offer(chunk)
             self._list_pause = pause
-            self.listed = True
+            self._readable = True
         except LaunchError as error:
             self._list_pause = min(max(self._list_pause, pause) * 2, MOST_S)
-            self._trouble("reading the log", error)
+            self._readable = False
+            self._trouble("list", error)
         self._next_list = self._clock.now() + self._list_pause
-        return self.listed
+        return self._readable
 
     def finish(self, seconds: float) -> None:
-        """After the end: read until the end marker is here and nothing is missing."""
-        deadline = self._clock.now() + seconds
+        """After the end: read until the end marker is here and nothing is missing.
+
+        What did not come in time is announced: the gaps, and an end that was not seen.
+        """
+        began = said = self._clock.now()
         pause = 0.25
         while self._drained():
             # What the tail has in hand comes without asking.
             continue
         while not self._read_all():
-            left = deadline - self._clock.now()
+            now = self._clock.now()
+            patience = seconds if self._readable else min(seconds, DOWN_S)
+            left = began + patience - now
             if left <= 0:
                 break
+            if now - said >= SAY_S:
+                said = now
+                self._tell(Waiting("the last lines of the log", now - began))
             if self._tail is not None and not self._tail.ended:
                 self._offer(self._tail.poll(min(pause, left)))
             else:
                 self._clock.sleep(min(pause, left))
-            pause = min(pause * 2, 15.0)
+            pause = min(pause * 2, SAY_S)
         self._tell_all(self._merger.flush())
+        if self._merger.newest and not self._merger.complete:
+            what = "the last line of the migration has not arrived"
+            self._tell(LogTrouble(what, self._place.page))
 
     def _read_all(self) -> bool:
         """List, if anything can be missing; return whether everything is here."""
@@ -178,7 +201,7 @@ class LogWatch:
     def _tail_failed(self, error: LaunchError) -> None:
         if isinstance(error, Unsupported | Denied | QuotaExceeded):
             self._tail_allowed = False
-            self._trouble("following the log live", error)
+            self._trouble("tail", error)
         self._wait_to_reopen()
 
     def _wait_to_reopen(self) -> None:
@@ -198,7 +221,7 @@ class LogWatch:
     def _trouble(self, what: str, error: LaunchError) -> None:
         if what not in self._troubled:
             self._troubled.add(what)
-            self._tell(LogTrouble(f"{what}: {error}", self._place.page))
+            self._tell(LogTrouble(f"{error}; the launch goes on", self._place.page))
 
     def _offer(self, entries: Iterable[Entry]) -> None:
         of_job = []
@@ -213,7 +236,10 @@ class LogWatch:
         key = (entry.timestamp, entry.insert_id)
         if key not in self._build_seen:
             self._build_seen.add(key)
-            self._tell(_build_line(entry))
+            line = _build_line(entry)
+            if line.text.startswith(_VERDICT):
+                self.word = line.text.removeprefix(_VERDICT)
+            self._tell(line)
 
     def read_build(self, query: str) -> None:
         """List a build's own lines: all there is to say why, when no job was made."""
@@ -221,7 +247,7 @@ class LogWatch:
             for entry in self._logs.list(self._place.project, query, self._place.since):
                 self._tell_build(entry)
         except LaunchError as error:
-            self._trouble("reading the build's log", error)
+            self._trouble("build", error)
 
     def _is_ours(self, entry: Entry) -> bool:
         if not self._place.one_of_many:

@@ -6,7 +6,7 @@ the matched text stays where it was.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from prompts.detectors import (
@@ -21,7 +21,6 @@ from prompts.detectors import (
 from prompts.errors import GuardrailBlockedError
 
 INPUT, OUTPUT = "input", "output"
-LONGEST = 1_000_000  # characters; more would keep the caller waiting for seconds
 UNAVAILABLE = "unavailable"
 
 
@@ -35,7 +34,7 @@ class Guardrail(NamedTuple):
     severity: str
     action: str
     config: Mapping[str, Any]
-    categories: Sequence[str] | None = None
+    categories: tuple[str, ...] | None = None
     priority: int = 100
 
 
@@ -74,14 +73,13 @@ def check(
     and is only noted under one that warns or logs.
     """
     findings: list[Finding] = []
-    too_long = sum(map(len, values.values())) > LONGEST
-    seen = {} if too_long else {name: see(text) for name, text in values.items()}
+    seen = {name: see(text) for name, text in values.items()}
     for rule in guardrails:
         if rule.applies_to not in {direction, "both"}:
             continue
         if rule.categories is not None and category not in rule.categories:
             continue
-        found = None if too_long else _scan(rule, seen)
+        found = _scan(rule, seen)
         types = _types(found)
         findings += [Finding(rule.name, rule.action, *item) for item in types.items()]
         if types and (

@@ -76,10 +76,11 @@ class Script:
         self.jobs = {}
         self.executions = {}
         self.builds = {}
-        self.build_ends = (BuildStatus.SUCCESS, 0)
+        self.build_ends: tuple[BuildStatus, int | None] = (BuildStatus.SUCCESS, 0)
         self.build_entries: list[Entry] = []
         self.uploaded = []
         self.started = []
+        self.hidden_s = 0.0
         self.tail_works = True
         self.list_works = True
 
@@ -117,7 +118,14 @@ class Script:
         full = f"{name}/executions/{name.job[:50]}-x{number}"
         self.started.append(full)
         self.executions[full] = Execution(full, self.clock.now(), labels=labels)
+        if str(name) in self.jobs:
+            job = self.jobs[str(name)]
+            self.jobs[str(name)] = job._replace(latest_execution=full)
         return self.executions[full]
+
+    def hidden(self, execution):
+        """Tell whether an execution is too young to be found."""
+        return self.clock.now() < execution.created + self.hidden_s
 
     def state_of(self, execution):
         """Return an execution as it is now."""
@@ -174,7 +182,9 @@ class ScriptedJobs:
     def executions(self, name):
         def act():
             of_job = [
-                e for e in self.s.executions.values() if e.name.startswith(f"{name}/")
+                e
+                for e in self.s.executions.values()
+                if e.name.startswith(f"{name}/") and not self.s.hidden(e)
             ]
             return [self.s.state_of(e) for e in reversed(of_job)]
 
@@ -182,9 +192,10 @@ class ScriptedJobs:
 
     def execution(self, name):
         def act():
-            if str(name) not in self.s.executions:
+            found = self.s.executions.get(str(name))
+            if found is None or self.s.hidden(found):
                 raise NotFound(call="reading", reason=str(name))
-            return self.s.state_of(self.s.executions[str(name)])
+            return self.s.state_of(found)
 
         return self.s.call("jobs.execution", act)
 
@@ -233,6 +244,8 @@ class ScriptedBuilds:
             return build._replace(status=BuildStatus.WORKING, started=build.created + 2)
         status, code = self.s.build_ends
         step = BuildStatus.FAILURE if code else BuildStatus.SUCCESS
+        if code is None:
+            step, code = BuildStatus.QUEUED, 0
         return build._replace(
             status=status, steps=(Step("run-migration", step, code, 1.0),)
         )

@@ -124,6 +124,7 @@ class Admin:
             "jobs": jobs,
             "builds": builds,
             "executions": executions,
+            "started": list(world.started),
             "images": images,
             "tails": world.logs.open_tails(),
             "tails_asked": world.logs.tails_asked,

@@ -228,6 +228,7 @@ class Jobs(Policies):
             return self._world.operations.finish(operation.name, execution)
         with self._world.lock:
             self._world.executions[name] = execution
+            self._world.started.append(name)
             job.execution_count += 1
             job.latest_created_execution = types.ExecutionReference(
                 name=execution.name.rsplit("/", 1)[1],

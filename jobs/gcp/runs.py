@@ -6,10 +6,11 @@ waiting gives up after 900 seconds while the job goes on.
 """
 
 import contextlib
+import time
 from collections.abc import Sequence
 from typing import Any
 
-from jobs.errors import Invalid, NotFound
+from jobs.errors import Invalid, NoAnswer, NotFound
 from jobs.gcp.clients import CALL_S, SLOW_CALL_S, Clients
 from jobs.gcp.messages import from_json, seconds
 from jobs.lifecycle import Condition, Execution, Job, Task
@@ -63,7 +64,8 @@ class GoogleJobs:
         operation = self._clients.asking(
             call, jobs.create_job, request=request, timeout=SLOW_CALL_S
         )
-        return _job(self._result(call, operation))
+        made = self._result(call, operation)
+        return _job(self._types.Job.deserialize(made.value))
 
     def update(self, spec: JobSpec) -> Job:
         """Make it so, new or not."""
@@ -74,7 +76,8 @@ class GoogleJobs:
         operation = self._clients.asking(
             call, jobs.update_job, request=request, timeout=SLOW_CALL_S
         )
-        return _job(self._result(call, operation))
+        made = self._result(call, operation)
+        return _job(self._types.Job.deserialize(made.value))
 
     def get(self, name: JobName) -> Job:
         """Read a job."""
@@ -163,14 +166,27 @@ class GoogleJobs:
             return [_task(self._types, task) for task in found]
 
     def _result(self, call: str, operation: Any) -> Any:
-        """Wait for an operation: soon at first, never longer than its deadline."""
-        from google.api_core import retry  # noqa: PLC0415
+        """Wait for an operation: soon at first, never longer than its deadline.
 
-        asked_again = retry.Retry(
-            initial=0.2, multiplier=1.5, maximum=3, timeout=MADE_S
-        )
+        Not by the library's own waiting: that one has no deadline for a single look.
+        """
+        from google.api_core.exceptions import from_grpc_status  # noqa: PLC0415
+
+        jobs, _, _ = self._three()
+        found, pause = operation.operation, 0.2
+        deadline = time.monotonic() + MADE_S
+        while not found.done:
+            if time.monotonic() > deadline:
+                raise NoAnswer(call=call, reason=f"not done within {MADE_S:.0f} s")
+            time.sleep(pause)
+            pause = min(pause * 1.5, 3.0)
+            request = {"name": found.name}
+            found = self._clients.asking(call, jobs.get_operation, request=request)
         with self._clients.translated(call):
-            return operation.result(polling=asked_again)
+            if found.HasField("error"):
+                code, message = found.error.code, found.error.message
+                raise from_grpc_status(code, message)  # type: ignore[no-untyped-call]
+        return found.response
 
 
 def _conditions(found: Any) -> tuple[Condition, ...]:

@@ -188,18 +188,46 @@ def test_a_stable_job_is_updated_and_kept(run, cloud):
     assert first[0].endswith(f"/jobs/{target.env}-prompt-migration")
 
 
-def test_a_tail_on_a_quiet_log_returns_at_once(cloud):
-    """Google's library would wait for the first line, which the job has yet to write."""
-    began = time.monotonic()
+def test_a_tail_on_a_quiet_log_opens_and_closes_at_once(cloud, emulator):
+    """Google's library would wait for the first line, and could not be stopped until then.
 
+    Sessions are ten a project: one that stays open on a log that stays quiet is missed.
+    """
+
+    def tails():
+        return emulator.state()["tails"]
+
+    before = tails()
+    began = time.monotonic()
     tail = cloud.logs.tail(PROJECT, queries.of_job("no-such-job", REGION))
     opened = time.monotonic() - began
+    until(tails, lambda n: n == before + 1)
     found = tail.poll(0.2)
+    began = time.monotonic()
     tail.close()
+    closed = time.monotonic() - began
 
     assert opened < 1.0
+    assert closed < 1.0
+    assert before == until(tails, lambda n: n == before)
     assert [] == list(found)
     assert "" == tail.ended or "ancel" in tail.ended
+
+
+def test_the_patience_of_googles_library_is_not_ours(run, emulator, monkeypatch):
+    """It gives up waiting after 900 seconds while the job goes on; here, after one.
+
+    Neither a job that takes its time to be made nor one that runs for long is given up.
+    """
+    from google.api_core.future import polling
+
+    monkeypatch.setattr(polling.DEFAULT_POLLING, "_timeout", 1.0)
+    emulator.faults({"at": "job", "do": "slow", "seconds": 1.3})
+
+    ended, told, _ = run("time.sleep(1.5); end(1, 0)")
+
+    assert 0 == ended.exit_code
+    assert 1 == len(of(told, events.JobCreated))
 
 
 def test_a_list_goes_back_as_far_as_it_is_told(cloud, google):

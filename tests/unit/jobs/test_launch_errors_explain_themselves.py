@@ -84,4 +84,5 @@ def test_the_launchs_exit_codes_are_never_renumbered():
         "TIMED_OUT": 23,
         "CANCELLED": 24,
         "LEFT_BEHIND": 25,
+        "UNCERTAIN": 26,
     } == {code.name: int(code) for code in errors.LaunchCode}

@@ -11,6 +11,7 @@ from jobs.errors import (
     Denied,
     LaunchError,
     NoAnswer,
+    NotFound,
     PreflightFailed,
     Unavailable,
     WaitedTooLong,
@@ -173,14 +174,68 @@ def test_a_call_that_had_no_effect_is_made_again():
 
 
 def test_a_call_whose_effect_is_unknown_is_not_made_again():
-    """A deadline may pass before the effect shows."""
+    """A deadline may pass before the effect shows: how it ended is not known either."""
     script = Script()
     script.before = {"jobs.run": [LOST]}
 
-    with pytest.raises(NoAnswer):
-        run(script)
+    ended, _, noted = run(script)
+
+    assert (Ending.LOST, 26) == (ended.verdict.ending, ended.exit_code)
     assert 1 == script.calls.count("jobs.run")
     assert {} == script.jobs
+    assert "lost" == noted[-1]
+
+
+def test_an_execution_that_is_not_listed_yet_is_not_started_again():
+    """The job itself names its latest execution: a second witness for a lost answer."""
+    script = Script()
+    script.before = {"+jobs.run": [DOWN]}
+    script.hidden_s = 30.0
+
+    ended, _, _ = run(script)
+
+    assert 0 == ended.exit_code
+    assert 1 == len(script.started)
+
+
+def test_a_young_execution_that_is_not_found_is_not_gone():
+    """Look-ups lag behind; what has been seen and is not found any more is."""
+    young, gone = Script(), Script()
+    young.hidden_s = 10.0
+    gone.lasts = 1e6
+    gone.before = {"jobs.execution": [None, NotFound(call="reading", reason="x")]}
+
+    assert 0 == run(young)[0].exit_code
+    assert 26 == run(gone)[0].exit_code
+
+
+def test_an_error_in_mid_migration_leaves_the_end_open():
+    """A role that is revoked meanwhile: nobody says that the migration was refused."""
+    script = Script()
+    script.before = {"jobs.execution": [Denied(call="reading", reason="run.get")]}
+
+    ended, _, noted = run(script)
+
+    assert (Ending.LOST, 26) == (ended.verdict.ending, ended.exit_code)
+    assert ["created", "failed", "lost"] == noted
+    assert {} == script.jobs
+
+
+def test_a_refusal_keeps_its_word_for_the_clean_up_step():
+    """The job was not made: the note says why, and with which code."""
+    script = Script()
+    noted = []
+    script.before = {"jobs.create": [Denied(call="creating", reason="run.jobs.create")]}
+    given, _ = means(script)
+
+    with pytest.raises(Denied):
+        orchestrator.run(
+            given, TARGET, IMAGE, WHO, note=lambda *values: noted.append(values)
+        )
+
+    state, _, verdict, _ = noted[-1]
+    assert ("failed", 21) == (state, verdict.exit_code)
+    assert "run.jobs.create" in verdict.reason
 
 
 def test_the_verdict_stands_without_a_log():
@@ -425,7 +480,7 @@ def test_the_run_steps_exit_code_is_the_launchs(code):
 def test_a_build_that_failed_before_the_migration_tells_its_own_log():
     """Each line once, though tail and list both have them."""
     script = Script()
-    script.build_ends = (BuildStatus.INTERNAL_ERROR, 0)
+    script.build_ends = (BuildStatus.INTERNAL_ERROR, None)
     script.build_entries = [
         a_line(1, 'Step #1 - "push-image": denied')._replace(
             kind="build", payload=None

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.errors import LaunchCode
+from jobs.judging import judge, judge_build
 from jobs.lifecycle import (
     Build,
     BuildStatus,
@@ -13,8 +14,6 @@ from jobs.lifecycle import (
     Execution,
     Step,
     Task,
-    judge,
-    judge_build,
 )
 from migrate.errors import ExitCode
 from migrate.outcome import Outcome
@@ -47,6 +46,7 @@ def test_success_needs_no_log(task, end):
         (GOOD, Task(0, 0), an_outcome(7)),
         (BAD, Task(0, 1), OK),
         (BAD, None, OK),
+        (BAD, Task(0, 0), None),
         (CANCELLED, None, OK),
         (None, None, OK),
     ],
@@ -56,7 +56,7 @@ def test_a_contradiction_is_uncertain(execution, task, end):
     verdict = judge(execution, task, end)
 
     assert Ending.UNCERTAIN is verdict.ending
-    assert LaunchCode.EXECUTION_FAILED == verdict.exit_code
+    assert LaunchCode.UNCERTAIN == verdict.exit_code
     assert "python -m migrate status" in verdict.advice
 
 
@@ -131,9 +131,14 @@ def test_what_we_cancelled_for_its_time_has_timed_out():
     assert (Ending.TIMED_OUT, 23) == judge(CANCELLED, None, None, waited_out=True)[:2]
 
 
+def test_an_end_that_was_said_before_the_deadline_is_uncertain():
+    """The engine was done, the platform was not: only the database knows."""
+    assert Ending.UNCERTAIN is judge(RUNNING, None, OK, waited_out=True).ending
+
+
 def test_what_nobody_saw_end_is_lost():
-    """Neither success nor failure is claimed."""
-    assert Ending.LOST is judge(None, None, None).ending
+    """Neither success nor failure is claimed; the code is one of its own."""
+    assert (Ending.LOST, 26) == judge(None, None, None)[:2]
     assert Ending.LOST is judge(None, None, an_outcome(1)).ending
     assert Ending.LOST is judge(RUNNING, None, None).ending
 
@@ -151,7 +156,9 @@ def a_build(code=0, status=BuildStatus.FAILURE, **more):
         (Build("b", BuildStatus.SUCCESS), Ending.SUCCEEDED, 0, "every task"),
         (a_build(7, BuildStatus.SUCCESS), Ending.FAILED, 7, "ended with 7"),
         (a_build(22), Ending.FAILED, 22, "run-migration"),
-        (a_build(1), Ending.FAILED, 22, "run-migration"),
+        (a_build(26), Ending.UNCERTAIN, 26, "run-migration"),
+        (a_build(1), Ending.LOST, 26, "did not come to its end"),
+        (a_build(137), Ending.LOST, 26, "did not come to its end"),
         (a_build(23), Ending.TIMED_OUT, 23, "ran out"),
         (a_build(24), Ending.CANCELLED, 24, "cancelled"),
         (Build("b", BuildStatus.CANCELLED), Ending.CANCELLED, 24, "cancelled"),
@@ -185,7 +192,23 @@ def a_build(code=0, status=BuildStatus.FAILURE, **more):
             ),
             Ending.SUCCEEDED,
             25,
-            "clean-up",
+            "the migration succeeded; after it the step cleanup-migration-job",
+        ),
+        (
+            a_build(0, failure="failed to push"),
+            Ending.SUCCEEDED,
+            25,
+            "the migration succeeded; after it the build failed: failed to push",
+        ),
+        (
+            Build(
+                "b",
+                BuildStatus.INTERNAL_ERROR,
+                steps=(Step("run-migration", BuildStatus.WORKING, 0),),
+            ),
+            Ending.LOST,
+            26,
+            "while the migration was at work",
         ),
     ],
 )
@@ -195,6 +218,44 @@ def test_a_builds_end_is_told_by_its_steps(build, ending, code, says):
 
     assert (ending, code) == verdict[:2]
     assert says in verdict.reason
+
+
+@pytest.mark.parametrize("status", [BuildStatus.CANCELLED, BuildStatus.TIMEOUT])
+def test_a_build_that_was_cut_short_after_the_engines_end_is_uncertain(status):
+    """The migration may well have landed: that is not called cancelled."""
+    assert (Ending.UNCERTAIN, 26) == judge_build(Build("b", status), OK)[:2]
+    assert judge_build(Build("b", status), an_outcome(7)).ending is not Ending.UNCERTAIN
+
+
+def test_a_step_that_missed_the_engines_end_is_uncertain():
+    """It could not read the log, and says `failed`; whoever watched knows more."""
+    assert (Ending.UNCERTAIN, 26) == judge_build(a_build(22), OK)[:2]
+    assert (Ending.FAILED, 22) == judge_build(a_build(22), None)[:2]
+
+
+def test_a_worker_that_is_lost_in_mid_migration_is_no_plain_failure():
+    """Steps may be without a status; that the job was seen is enough."""
+    build = Build("b", BuildStatus.INTERNAL_ERROR)
+
+    assert (Ending.LOST, 26) == judge_build(build, None, seen=True)[:2]
+    assert (Ending.FAILED, 20) == judge_build(build, None)[:2]
+
+
+@pytest.mark.parametrize(
+    ("word", "ending", "reason"),
+    [
+        ("failed: Image 'x' not found.", Ending.FAILED, "Image 'x' not found."),
+        ("lost: the execution is gone", Ending.LOST, "the execution is gone"),
+        ("created", Ending.FAILED, "the step run-migration ended with 22"),
+        ("nonsense: x", Ending.FAILED, "the step run-migration ended with 22"),
+        ("succeeded: x", Ending.FAILED, "the step run-migration ended with 22"),
+        ("", Ending.FAILED, "the step run-migration ended with 22"),
+    ],
+)
+def test_the_run_steps_own_word_is_taken(word, ending, reason):
+    """It says more than an exit code; it never makes a success of one."""
+    assert (ending, 22, reason) == judge_build(a_build(22), None, word=word)[:3]
+    assert 7 == judge_build(a_build(7), None, word="lost: x").exit_code
 
 
 def test_a_build_that_waits_for_approval_has_not_ended():
