@@ -39,7 +39,7 @@ endif
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 	    /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	    /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	    /^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@printf '\nENV=%s; DATABASE_URL=postgresql://… uses that database; ARGS="…" adds options.\n' '$(ENV)'
 
 .PHONY: setup
@@ -87,11 +87,16 @@ reset: $(STAMP) ## Stop the embedded database and throw it away
 test: $(STAMP) ## Run the whole suite against real servers, with the coverage gates
 	@scripts/test_servers.sh
 	@rm -f .coverage .coverage.*
-	$(PY) -m coverage run -m pytest -n logical --maxprocesses=4 $(ARGS)
+	$(PY) -m coverage run -m pytest -n auto --dist loadgroup --ignore=tests/containers $(ARGS)
 	@$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report --format=total --fail-under=95 || { $(PY) -m coverage report; exit 2; }
 	$(PY) -m coverage report --fail-under=100 --include='$(subst $(space),$(comma),$(PURE:%=*/migrate/%.py))'
 	$(PY) -m coverage report --fail-under=100 --include='$(subst $(space),$(comma),$(PURE_JOBS:%=*/jobs/%.py))'
+
+.PHONY: test-containers
+test-containers: $(STAMP) ## Run the container tests, with an engine of their own (Linux, root)
+	@scripts/container_engine.sh run $(PY) -m pytest tests/containers $(ARGS) || { code=$$?; \
+	    if [ $$code = 3 ]; then echo 'NOT RUN:'; $(PY) -m pytest -q --collect-only tests/containers; fi >&2; exit $$code; }
 
 .PHONY: storms
 storms: $(STAMP) ## Run the orchestrator through 1000 schedules of faults (STORMS=N: as many)
@@ -116,6 +121,14 @@ types: $(STAMP) ## Check types, strictly
 contracts: $(STAMP) ## Check who may import whom
 	@$(VENV)/bin/lint-imports --no-cache
 
+# The schemas come with check-jsonschema, so nothing is fetched.
+SCHEMA := $(VENV)/bin/check-jsonschema --no-cache --builtin-schema
+
+.PHONY: schemas
+schemas: $(STAMP) ## Check the build file and the compose file against their schemas
+	@$(SCHEMA) vendor.cloudbuild cloudbuild.migrate.yaml
+	@$(if $(wildcard docker-compose.yaml),$(SCHEMA) vendor.compose-spec docker-compose.yaml)
+
 .PHONY: docs
 docs: $(STAMP) ## Write the generated parts and the transcripts of the documentation again
 	@$(PY) -m docs._generate write
@@ -133,11 +146,15 @@ lock-check: $(STAMP) ## Fail if requirements/ lags behind pyproject.toml
 	@$(PY) -m pytest -q -p no:randomly tests/architecture/test_requirements.py
 
 .PHONY: check
-check: test lint types contracts docs-check ## Everything CI runs
+check: test lint types contracts schemas docs-check ## Everything CI runs
 
 .PHONY: bench
 bench: $(STAMP) ## Measure our speed against psql on this machine
 	@$(PY) -m benchmarks $(ARGS)
+
+.PHONY: faults
+faults: $(STAMP) ## Kill, cut off and starve runs: N cases of every fault; writes docs/faults.md
+	@$(PY) -m tests.faults $(if $(N),-n $(N)) $(ARGS)
 
 .PHONY: clean
 clean: ## Delete what make and the tests wrote (not the embedded database)

@@ -4,9 +4,9 @@ Started by the CloudBuild service. One thread for the build, one for each step t
 Messages are changed under the world's lock.
 """
 
+import contextlib
 import io
 import shutil
-import sys
 import tarfile
 import threading
 import zipfile
@@ -25,14 +25,13 @@ from google.cloud.devtools.cloudbuild_v1.types import (
 
 from emulator import buildspec
 from emulator.buildlog import log_entry
-from emulator.engine import CLIENT, Engine, PushRefused
 from emulator.entries import split_long
 from emulator.moments import now
 from emulator.policy import PERMISSIONS
 from emulator.problem import Code, Problem
 from emulator.processes import CannotStart, Running
-from emulator.steps import StepPlace, step_command
-from emulator.world import World
+from emulator.registry import PushRefused
+from emulator.world import Workshop, World
 
 # An enum of proto-plus is an int to the type checker.
 _STATUS: Any = Build.Status
@@ -58,6 +57,8 @@ class _Stop(Exception):
 class BuildRun:
     """One build from QUEUED to its end."""
 
+    workshop: Workshop
+
     def __init__(
         self, world: World, build: Build, operation: str, checkout: Path | None
     ) -> None:
@@ -70,7 +71,7 @@ class BuildRun:
         self._running: set[Running] = set()
         self._done = [threading.Event() for _ in build.steps]
         self.directory = world.scratch / f"build-{build.id}"
-        self._engine = Engine(world, self._account, self.directory / "images")
+        self._closing = contextlib.ExitStack()
         self._facts = {"build": build.id}
 
     def start(self) -> None:
@@ -105,7 +106,7 @@ class BuildRun:
         except _Stop as stop:
             self._end(stop.status, str(stop), stop.kind)
         finally:
-            self.world.engines.pop(self.build.id, None)
+            self._closing.close()
             self.world.stoppers.pop(f"builds/{self.build.id}", None)
             shutil.rmtree(self.directory / "workspace", ignore_errors=True)
 
@@ -128,29 +129,17 @@ class BuildRun:
         with self.world.lock:
             self.build.status = _STATUS.WORKING
             self.build.start_time = now()
-        self.world.engines[self.build.id] = self._engine
         seconds = self.build.timeout.total_seconds()
         late = _Stop(_STATUS.TIMEOUT, "The build has timed out.")
         timer = threading.Timer(seconds, self._halt, [late])
         timer.daemon = True
         timer.start()
-        for name in ("workspace", "home", "bin", "outputs", "images"):
+        for name in ("workspace", "home", "outputs"):
             (self.directory / name).mkdir(parents=True)
-        client = self.directory / "bin" / "docker"
-        client.write_text(
-            CLIENT.format(
-                python=sys.executable,
-                build=self.build.id,
-                address=self.world.addresses.rest,
-            ),
-            encoding="utf-8",
-        )
-        client.chmod(0o755)
+        self.workshop = self.world.mode.open(self.build, self._account, self.directory)
+        self._closing.callback(self.workshop.close)
         self._say(f'starting build "{self.build.id}"')
-        if self.world.executor.name == "process":
-            self._say(
-                "emulator: no container engine; processes stand in for step containers"
-            )
+        self._say(f"emulator: {self.world.mode.remark}")
 
     def _fetch(self) -> None:
         self._say("FETCHSOURCE")
@@ -269,17 +258,11 @@ class BuildRun:
     def _carry_out(self, number: int) -> tuple[int, bool, str]:
         step = self.build.steps[number]
         prefix = buildspec.label(self.build, number)
-        place = StepPlace(
-            self.world,
-            self._engine,
-            self.directory,
-            self._account,
-            self._secrets(number),
-        )
+        secrets = self._secrets(number)
         try:
-            command = step_command(place, self.build, number)
-            process = self.world.executor.start(
-                command,
+            process = self.workshop.start(
+                number,
+                secrets,
                 lambda _stream, line: self._say(f"{prefix}: {line}", step=prefix),
             )
         except (CannotStart, Problem) as error:
@@ -337,16 +320,13 @@ class BuildRun:
             begun = now()
             self._say(f"Pushing {name}")
             try:
-                self._say(self._engine.push(name))
+                done = self.workshop.push(name)
             except PushRefused as refusal:
                 detail = f'failed to push because of: "{refusal}"'
                 raise _Stop(_STATUS.FAILURE, detail, refusal.kind) from refusal
-            image = self._engine.shelf.find(name)
-            if image is not None:
-                span = TimeSpan(start_time=begun, end_time=now())
-                pushed.append(
-                    BuiltImage(name=name, digest=image.digest, push_timing=span)
-                )
+            self._say(done.line)
+            span = TimeSpan(start_time=begun, end_time=now())
+            pushed.append(BuiltImage(name=name, digest=done.digest, push_timing=span))
         with self.world.lock:
             self.build.results = Results(
                 images=pushed, build_step_outputs=self._outputs()

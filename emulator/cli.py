@@ -18,9 +18,10 @@ from typing import Any
 import yaml
 
 from emulator.calls import Gate
-from emulator.data import add_image, load_data
+from emulator.data import load_data
 from emulator.faults import BadScript, parse_faults
 from emulator.grpc_server import serve_grpc
+from emulator.process_mode import ProcessMode
 from emulator.rest.admin import Admin
 from emulator.rest.http import serve_http
 from emulator.rest.lookups import Lookups
@@ -78,6 +79,7 @@ def _yaml(path: Path | None) -> Any:
 def make_world(given: argparse.Namespace) -> World:
     """The world that the options describe."""
     world = World(Setting(project=given.project, region=given.region))
+    world.mode = ProcessMode(world)
     load_data(world, _yaml(given.data) or {})
     policy = _yaml(given.policy)
     if policy is not None:
@@ -85,7 +87,7 @@ def make_world(given: argparse.Namespace) -> World:
     world.faults.load(parse_faults(_yaml(given.faults)))
     for pair in given.image:
         name, _, directory = pair.rpartition("=")
-        add_image(world, name, directory)
+        world.mode.add_image(name, {"directory": directory})
     for pair in given.checkout:
         pattern, _, directory = pair.partition("=")
         world.checkouts[pattern] = Path(directory)
@@ -116,7 +118,7 @@ def serve(world: World, given: argparse.Namespace) -> None:
     http.shutdown()
     for halt in list(world.stoppers.values()):
         halt()
-    world.executor.close()
+    world.mode.close()
     with contextlib.suppress(OSError):
         shutil.rmtree(world.scratch)
 

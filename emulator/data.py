@@ -12,13 +12,10 @@ from google.cloud.artifactregistry_v1.types import Repository
 from google.cloud.secretmanager_v1.types import Replication, Secret, SecretVersion
 from google.cloud.vpcaccess_v1.types import Connector
 
-from emulator.dockerfile import Image, build_image
-from emulator.moments import short_id
 from emulator.services.lookups import account_of
 from emulator.world import World
 
 _STATE: Any = SecretVersion.State
-_DOCKERFILES = ("Dockerfile.migrate", "Dockerfile")
 
 
 def load_data(world: World, given: Mapping[str, Any]) -> None:
@@ -136,7 +133,9 @@ def _secrets(world: World, given: Mapping[str, Any]) -> None:
 
 def _images(world: World, given: Mapping[str, Any]) -> None:
     for name, told in given.items():
-        add_image(world, name, told)
+        world.mode.add_image(
+            name, {"directory": told} if isinstance(told, str) else told
+        )
 
 
 def _policy(world: World, given: Mapping[str, Any]) -> None:
@@ -146,37 +145,3 @@ def _policy(world: World, given: Mapping[str, Any]) -> None:
 
 def _checkouts(world: World, given: Mapping[str, str]) -> None:
     world.checkouts |= {pattern: Path(path) for pattern, path in given.items()}
-
-
-def add_image(world: World, name: str, told: str | Mapping[str, Any]) -> Image:
-    """Put an image into the registry.
-
-    From a directory (its Dockerfile, or everything in it), or from a mapping with
-    ``directory`` and any of ``entrypoint``, ``cmd``, ``environment``.
-    """
-    given: dict[str, Any] = {"directory": told} if isinstance(told, str) else dict(told)
-    into = world.scratch / f"given-{short_id()}"
-    into.mkdir(parents=True)
-    directory = Path(given.get("directory") or into)
-    files = [directory / file for file in _DOCKERFILES if (directory / file).is_file()]
-    if not files:
-        files = [into / "Dockerfile"]
-        files[0].write_text("FROM scratch\nWORKDIR /app\n", encoding="utf-8")
-        if given.get("directory"):
-            with files[0].open("a", encoding="utf-8") as file:
-                file.write("COPY . /app\n")
-    image = build_image(
-        directory,
-        files[0],
-        into / "stages",
-        arguments={},
-        target=None,
-        say=lambda _line: None,
-    )
-    image = image._replace(
-        entrypoint=tuple(given.get("entrypoint", image.entrypoint)),
-        cmd=tuple(given.get("cmd", image.cmd)),
-        environment={**image.environment, **given.get("environment", {})},
-    )
-    world.registry.put(name, image)
-    return image

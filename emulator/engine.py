@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from emulator.dockerfile import BuildFailed, Image, build_image
 from emulator.policy import PERMISSIONS
-from emulator.registry import Shelf, parse_reference
-from emulator.world import World
+from emulator.registry import PushRefused, Shelf, parse_reference
+from emulator.world import Pushed, World
 
 SAYS_SO = "(no container engine: the emulator stands in for docker)"
 _INDEX = re.compile(r"\{\{\s*index \.RepoDigests (\d+)\s*\}\}")
@@ -45,19 +45,32 @@ class Told(NamedTuple):
     err: str = ""
 
 
-class PushRefused(Exception):
-    """A push did not succeed; ``kind`` is the failure type of Cloud Build."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
+def refuse_push(world: World, account: str, name: str) -> None:
+    """Raise `PushRefused` where Artifact Registry would not take an image from whom."""
+    repository = parse_reference(name).repository()
+    if repository and repository not in world.repositories:
+        short = repository.rsplit("/", 1)[1]
+        raise PushRefused(
+            "PUSH_FAILED", f'name unknown: Repository "{short}" not found'
+        )
+    fault = world.faults.first("build", "push_denied")
+    permission = PERMISSIONS["registry.push"]
+    if fault is not None or not world.policy.allows(account, permission, repository):
+        raise PushRefused(
+            "PUSH_NOT_AUTHORIZED",
+            f'denied: Permission "{permission}" denied on resource "{repository}" '
+            "(or it may not exist)",
+        )
 
 
 class Engine:
-    """The images of one build."""
+    """The images of one build; what it pushes goes to ``pushed``."""
 
-    def __init__(self, world: World, account: str, directory: Path) -> None:
+    def __init__(
+        self, world: World, account: str, directory: Path, pushed: Shelf
+    ) -> None:
         self._world, self._account, self._directory = world, account, directory
+        self._pushed = pushed
         self.shelf = Shelf()
         self._digests: dict[str, list[str]] = {}
         self._lock = threading.Lock()
@@ -125,7 +138,7 @@ class Engine:
             reference = self.shelf.put(tag, image)
             out.append(f"Successfully tagged {reference.name}:{reference.tag}")
         if given.push:
-            out += [self.push(tag) for tag in given.tag]
+            out += [self.push(tag).line for tag in given.tag]
         return Told(0, "\n".join(out) + "\n")
 
     def _do_tag(self, words: list[str], _cwd: Path) -> Told:
@@ -139,11 +152,11 @@ class Engine:
 
     def _do_push(self, words: list[str], _cwd: Path) -> Told:
         names = [word for word in words if not word.startswith("-")]
-        return Told(0, "".join(self.push(name) + "\n" for name in names))
+        return Told(0, "".join(self.push(name).line + "\n" for name in names))
 
     def _do_pull(self, words: list[str], _cwd: Path) -> Told:
         name = next(word for word in words if not word.startswith("-"))
-        image = self._world.registry.find(name)
+        image = self._pushed.find(name)
         if image is not None:
             self.shelf.put(name, image)
             return Told(0, f"{image.digest}: Pulling from the registry\n")
@@ -195,33 +208,21 @@ class Engine:
             .replace("{{.RepoDigests}}", f"[{' '.join(digests)}]")
         )
 
-    def push(self, name: str) -> str:
-        """Push an image as the build's service account; gives docker's last line."""
+    def push(self, name: str) -> Pushed:
+        """Push an image as the build's service account."""
         image = self.shelf.find(name)
         if image is None:
             raise PushRefused(
                 "PUSH_IMAGE_NOT_FOUND",
                 f"An image does not exist locally with the tag: {name}",
             )
-        reference = parse_reference(name)
-        repository = reference.repository()
-        if repository and repository not in self._world.repositories:
-            short = repository.rsplit("/", 1)[1]
-            raise PushRefused(
-                "PUSH_FAILED", f'name unknown: Repository "{short}" not found'
-            )
-        fault = self._world.faults.first("build", "push_denied")
-        permission = PERMISSIONS["registry.push"]
-        allowed = self._world.policy.allows(self._account, permission, repository)
-        if fault is not None or not allowed:
-            raise PushRefused(
-                "PUSH_NOT_AUTHORIZED",
-                f'denied: Permission "{permission}" denied on resource "{repository}" '
-                "(or it may not exist)",
-            )
-        self._world.registry.put(name, image)
+        refuse_push(self._world, self._account, name)
+        reference = self._pushed.put(name, image)
         full = f"{reference.name}@{image.digest}"
         digests = self._digests.setdefault(image.digest, [])
         if full not in digests:
             digests.append(full)
-        return f"{reference.tag}: digest: {image.digest} size: {image.size}"
+        return Pushed(
+            image.digest,
+            f"{reference.tag}: digest: {image.digest} size: {image.size}",
+        )

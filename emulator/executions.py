@@ -22,7 +22,6 @@ from emulator.moments import new_uuid, now
 from emulator.policy import PERMISSIONS
 from emulator.problem import Code, Problem
 from emulator.processes import CannotStart, Ending, Running
-from emulator.registry import command_of
 from emulator.tasklog import Listener, TaskLog
 from emulator.world import World
 
@@ -235,23 +234,12 @@ class ExecutionRun:
         if image is None or pull is not None:
             raise _Refused(_NO_IMAGE.format(image=container.image))
         environment = self._environment(index, attempt)
-        command = command_of(
-            image,
-            entrypoint=list(container.command),
-            args=list(container.args) or None,
-            environment={k: image.inside(v) for k, v in environment.items()},
-            directory=image.inside(container.working_dir)
-            if container.working_dir
-            else "",
-        )
-        return self.world.executor.start(command, listener)
+        name = f"{self._short}-{index}-{attempt}"
+        return self.world.mode.start_task(self._template, environment, name, listener)
 
     def _environment(self, index: int, attempt: int) -> dict[str, str]:
         account = self._template.service_account or self.world.default_account()
-        found: dict[str, str] = {
-            "HOME": str(self.world.home),
-            "GCE_METADATA_HOST": f"{self.world.addresses.rest}/as/{account}",
-        }
+        found = {"GCE_METADATA_HOST": f"{self.world.addresses.rest}/as/{account}"}
         for variable in self._template.containers[0].env:
             reference = variable.value_source.secret_key_ref
             if not reference.secret:

@@ -1,8 +1,7 @@
 """Real processes: a group of their own, a clean environment, lines as they come, signals.
 
-`Executor` is the seam: executions and builds ask it for a run of a `Command` and never
-know how it is carried out. `LocalProcesses` is the one way there is so far. It never
-looks at what a program means.
+`Running` is what executions and builds know of whatever they have started. Here it is a
+process group (`LocalProcesses`). Never looks at what a program means.
 """
 
 import contextlib
@@ -54,20 +53,6 @@ class Running(Protocol):
 
     def send(self, number: int) -> None:
         """Send a signal to the whole group."""
-        ...
-
-
-class Executor(Protocol):
-    """Whatever can run a command."""
-
-    name: str
-
-    def start(self, command: Command, listener: LineListener) -> Running:
-        """Start it; each line goes to ``listener(stream, line)`` as it comes."""
-        ...
-
-    def close(self) -> None:
-        """Leave nothing running."""
         ...
 
 
@@ -162,8 +147,6 @@ class LocalProcess:
 
 class LocalProcesses:
     """Commands as processes of this machine: no container engine is needed."""
-
-    name = "process"
 
     def __init__(self) -> None:
         self._started: weakref.WeakSet[LocalProcess] = weakref.WeakSet()

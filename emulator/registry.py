@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from emulator.dockerfile import Image
 from emulator.moments import now_ns
@@ -91,11 +91,24 @@ class Shelf:
             ]  # fmt: skip
 
 
-class Repository(NamedTuple):
-    """An Artifact Registry repository."""
+class Images(Protocol):
+    """What has been pushed, as far as it is looked up."""
 
-    name: str
-    format: str = "DOCKER"
+    def find(self, text: str) -> Image | None:
+        """The image behind a reference."""
+        ...
+
+    def images(self) -> Sequence[tuple[str, Image, list[str]]]:
+        """Every (name, image, tags)."""
+        ...
+
+
+class PushRefused(Exception):
+    """A push did not succeed; ``kind`` is the failure type of Cloud Build."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 def interpreted(argv: Sequence[str]) -> list[str]:

@@ -26,7 +26,6 @@ class StepPlace(NamedTuple):
     engine: Engine
     directory: Path
     account: str
-    secrets: Mapping[str, str]
 
     @property
     def workspace(self) -> Path:
@@ -71,13 +70,15 @@ def _environment(place: StepPlace, build: Build, number: int) -> dict[str, str]:
     for given in [*build.options.env, *step.env]:
         name, _, value = given.partition("=")
         found[name] = place.inside(value)
-    return found | dict(place.secrets)
+    return found
 
 
-def step_command(place: StepPlace, build: Build, number: int) -> Command:
+def step_command(
+    place: StepPlace, build: Build, number: int, secrets: Mapping[str, str]
+) -> Command:
     """What to start for a step."""
     step = build.steps[number]
-    environment = _environment(place, build, number)
+    environment = _environment(place, build, number) | dict(secrets)
     directory = str(place.workspace / step.dir_.lstrip("/"))
     Path(directory).mkdir(parents=True, exist_ok=True)
     args = [place.inside(argument) for argument in step.args]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from google.cloud.artifactregistry_v1.types import Repository
 from google.cloud.devtools.cloudbuild_v1.types import Build, BuildTrigger
 from google.cloud.iam_admin_v1.types import ServiceAccount
-from google.cloud.run_v2.types import Execution, Job, Task
+from google.cloud.run_v2.types import Execution, Job, Task, TaskTemplate
 from google.cloud.secretmanager_v1.types import SecretVersion
 from google.cloud.vpcaccess_v1.types import Connector
 
@@ -21,8 +21,8 @@ from emulator.faults import Faults
 from emulator.logs import LogStore
 from emulator.operations import Operations
 from emulator.policy import Policy
-from emulator.processes import Executor, LocalProcesses
-from emulator.registry import Shelf
+from emulator.processes import LineListener, Running
+from emulator.registry import Images, Shelf
 from emulator.stores import Buckets, SecretStore
 
 SERVICES = (
@@ -55,10 +55,67 @@ class Docker(Protocol):
         ...
 
 
-class World:
-    """Everything there is."""
+class Pushed(NamedTuple):
+    """A pushed image: its digest, and docker's last line."""
 
-    def __init__(self, setting: Setting, executor: Executor | None = None) -> None:
+    digest: str
+    line: str
+
+
+class Workshop(Protocol):
+    """What one build works with: the images it has made, and a way to run its steps."""
+
+    def start(
+        self, number: int, secrets: Mapping[str, str], listener: LineListener
+    ) -> Running:
+        """Start a step; `CannotStart` or `Problem` when that cannot be."""
+        ...
+
+    def push(self, name: str) -> Pushed:
+        """Push an image as the build's service account; `PushRefused` if that fails."""
+        ...
+
+    def close(self) -> None:
+        """The build has ended: leave nothing of it."""
+        ...
+
+
+class Mode(Protocol):
+    """How containers are run: as processes, or by a container engine."""
+
+    name: str
+    #: What a build's log says about it.
+    remark: str
+
+    def open(self, build: Build, account: str, directory: Path) -> Workshop:
+        """Open the workshop of a build, in a directory of its own."""
+        ...
+
+    def start_task(
+        self,
+        template: TaskTemplate,
+        environment: Mapping[str, str],
+        name: str,
+        listener: LineListener,
+    ) -> Running:
+        """Start a container of a task; `CannotStart` when that cannot be."""
+        ...
+
+    def add_image(self, name: str, told: Mapping[str, Any]) -> None:
+        """Put an image that the world begins with into the registry."""
+        ...
+
+    def close(self) -> None:
+        """The emulator ends: leave nothing running."""
+        ...
+
+
+class World:
+    """Everything there is. Whoever makes one gives it a mode before it is used."""
+
+    mode: Mode
+
+    def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self.addresses = Addresses()
         self.lock = threading.RLock()
@@ -66,8 +123,7 @@ class World:
         self.policy = Policy()
         self.logs = LogStore(self.faults)
         self.operations = Operations()
-        self.executor: Executor = executor or LocalProcesses()
-        self.registry = Shelf()
+        self.registry: Images = Shelf()
         self.secrets = SecretStore()
         self.buckets = Buckets()
         self.jobs: dict[str, Job] = {}

@@ -57,7 +57,9 @@ def secret(verb: argparse.ArgumentParser) -> None:
 def trigger(verb: argparse.ArgumentParser) -> None:
     """Take what ``trigger`` takes."""
     verb.add_argument("action", choices=("show", "apply"))
-    verb.add_argument("env", metavar="ENV", help="reads environments/ENV.yaml")
+    verb.add_argument(
+        "env", metavar="ENV", help="reads triggers/ENV.yaml and environments/ENV.yaml"
+    )
 
 
 def approve(verb: argparse.ArgumentParser) -> None:

@@ -1,9 +1,15 @@
-"""Read ``cloudbuild.migrate.yaml`` as it stands: what gcloud and a trigger would submit."""
+"""Read ``cloudbuild.migrate.yaml`` as it stands: what gcloud and a trigger would submit.
 
+Called by `commands` and `looking`; `preflight_files` compares its times with those of an
+environment.
+"""
+
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jobs.config import Target
 from jobs.errors import BuildFileWrong
 
 #: The steps the verdict rests on, in this order.
@@ -30,3 +36,44 @@ def load(path: str) -> Mapping[str, Any]:
         reason = f"it has no step {', '.join(missing)}"
         raise BuildFileWrong(file=path, reason=reason)
     return found
+
+
+# --- its times ------------------------------------------------------------------------
+
+_SECONDS = re.compile(r"([0-9]+)(?:\.[0-9]+)?s\Z")
+#: What Cloud Build takes where a file says nothing.
+_DEFAULT_S = 3600
+
+
+def seconds(holder: Mapping[str, Any], name: str) -> int:
+    """Return a duration of the file, of the build or of one step."""
+    found = _SECONDS.match(str(holder.get(name, "")))
+    return int(found[1]) if found else _DEFAULT_S
+
+
+def differing_times(
+    document: Mapping[str, Any], target: Target
+) -> list[tuple[str, int, str, int]]:
+    """Return (name in the file, its seconds, name in the environment, its seconds).
+
+    Nothing of the file is overridden when it is submitted, because a trigger could not do
+    the same; so both must say the same.
+    """
+    pairs = (
+        ("timeout", "build_timeout", target.build_timeout_s),
+        ("queueTtl", "queue_timeout", target.queue_timeout_s),
+    )
+    return [
+        (name, found, key, asked)
+        for name, key, asked in pairs
+        if (found := seconds(document, name)) != asked
+    ]
+
+
+def step_is_short(
+    document: Mapping[str, Any], target: Target
+) -> tuple[int, int] | None:
+    """Return (what the run step has, what it needs) in seconds, if that is more."""
+    step = next(s for s in document["steps"] if s.get("id") == STEPS[2])
+    has = seconds(step if "timeout" in step else document, "timeout")
+    return (has, target.step_s) if has < target.step_s else None

@@ -1,20 +1,30 @@
 """One frozen `Target`: where a launch goes, with which image, secret, network, limits.
 
-Called by `cli` with the name of an environment. Reads ``environments/NAME.yaml``, its
-section ``launch``; the section ``engine`` belongs to `migrate` and is left alone. The keys
-are declared in `settings`; an unknown one is refused with the line it stands on and the
-nearest name there is.
+Called by `commands` with the name of an environment. Reads ``environments/NAME.yaml``, its
+section ``launch``; the section ``engine`` belongs to `migrate` and is left alone. Reads
+``triggers/NAME.yaml`` too. The keys are declared in `settings`; an unknown one is refused
+with the line it stands on and the nearest name there is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jobs.errors import TargetFileWrong, UnknownTarget
 from jobs.names import EnvName
-from jobs.settings import KEYS, NAMES, Egress, JobMode, Trigger, unknown
+from jobs.settings import (
+    APPROVED,
+    KEYS,
+    TRIGGER_KEYS,
+    Egress,
+    JobMode,
+    Key,
+    Trigger,
+    unknown,
+)
 
 DIRECTORY = "environments"
+TRIGGERS = "triggers"
 #: What the run step adds around the task: its start, its last log lines, its end.
 START_S, LOG_S, STOP_S = 300, 90, 60
 
@@ -51,7 +61,6 @@ class Target(NamedTuple):
     stale_after_s: int = 120
     args: tuple[str, ...] = ()
     variables: Mapping[str, str] = {}
-    trigger: Trigger = Trigger()
     file: str = ""
     lines: Mapping[str, int] = {}
 
@@ -59,6 +68,11 @@ class Target(NamedTuple):
     def deadline_s(self) -> int:
         """How long the run step waits for the execution: its time, and its start."""
         return self.task_timeout_s + START_S
+
+    @property
+    def step_s(self) -> int:
+        """How long the run step may take: its deadline, the last lines, its end."""
+        return self.deadline_s + LOG_S + STOP_S
 
     @property
     def lifetime_s(self) -> int:
@@ -117,14 +131,52 @@ def load(env: str, directory: str = DIRECTORY) -> Target:
 def target_from(text: bytes, env: str, path: str) -> Target:
     """Return the target that the text of an environment file describes."""
     section, at = _section(text, path)
+    fields, lines = _fields(section, KEYS, path, at)
+    target = Target(env=EnvName.parse(env), file=path, lines=lines, **fields)
+    if wrong := _together(target):
+        name, reason = wrong
+        line = lines.get(name, at)
+        raise TargetFileWrong(file=path, line=line, reason=f"{name}: {reason}")
+    return target
+
+
+def load_trigger(env: str, directory: str = TRIGGERS) -> Trigger:
+    """Return the trigger of an environment. Raises `TargetFileWrong` with the line."""
+    path = f"{directory}/{env}.yaml"
+    try:
+        text = Path(path).read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise TargetFileWrong(file=path, line=1, reason=reason) from None
+    return trigger_from(text, env, path)
+
+
+def trigger_from(text: bytes, env: str, path: str) -> Trigger:
+    """Return the trigger that the text of a file in ``triggers`` describes."""
+    fields, lines = _fields(_lines(_root(text, path), path), TRIGGER_KEYS, path, 1)
+    trigger = Trigger(file=path, **fields)
+    if env in APPROVED and not trigger.approval:
+        reason = f"approval: a push does not change {env} before somebody has approved"
+        raise TargetFileWrong(file=path, line=lines["approval"], reason=reason)
+    return trigger
+
+
+_Pairs = Sequence[tuple[str, int, Any]]
+
+
+def _fields(
+    pairs: _Pairs, keys: Sequence[Key], path: str, at: int
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """Return values by field, and lines by name; ``at`` is where the pairs begin."""
     fields: dict[str, Any] = {}
     lines: dict[str, int] = {}
-    known = {key.name: key for key in KEYS}
-    for name, line, value in section:
+    known = {key.name: key for key in keys}
+    for name, line, value in pairs:
         if name in lines:
             raise TargetFileWrong(file=path, line=line, reason=f"{name!r} stands twice")
         if name not in known:
-            raise TargetFileWrong(file=path, line=line, reason=unknown(name, NAMES))
+            reason = unknown(name, tuple(known))
+            raise TargetFileWrong(file=path, line=line, reason=reason)
         lines[name] = line
         if value is None:
             continue
@@ -133,15 +185,10 @@ def target_from(text: bytes, env: str, path: str) -> Target:
         except ValueError as error:
             reason = f"{name} is {value!r}: {error}"
             raise TargetFileWrong(file=path, line=line, reason=reason) from None
-    for key in KEYS:
+    for key in keys:
         if key.required and key.field not in fields:
             raise TargetFileWrong(file=path, line=at, reason=f"{key.name!r} is missing")
-    target = Target(env=EnvName.parse(env), file=path, lines=lines, **fields)
-    if wrong := _together(target):
-        name, reason = wrong
-        line = lines.get(name, at)
-        raise TargetFileWrong(file=path, line=line, reason=f"{name}: {reason}")
-    return target
+    return fields, lines
 
 
 def _together(target: Target) -> tuple[str, str] | None:
@@ -153,7 +200,7 @@ def _together(target: Target) -> tuple[str, str] | None:
         )
     if target.network_tags and not (target.network or target.subnet):
         return "network_tags", "they need network or subnet"
-    needed = target.deadline_s + LOG_S + STOP_S
+    needed = target.step_s
     if needed + START_S > target.build_timeout_s:
         return "build_timeout", (
             f"the run step may take {needed} s (task_timeout and its margins), and the "
@@ -162,25 +209,32 @@ def _together(target: Target) -> tuple[str, str] | None:
     return None
 
 
-def _section(text: bytes, path: str) -> tuple[list[tuple[str, int, Any]], int]:
+def _section(text: bytes, path: str) -> tuple[_Pairs, int]:
     """Return the pairs of the section ``launch`` with their lines, and its own line."""
+    for key, value in _pairs(_root(text, path), path):
+        if key.value == "launch":
+            return _lines(value, path), key.start_mark.line + 1
+    raise TargetFileWrong(file=path, line=1, reason="it has no section `launch`")
+
+
+def _root(text: bytes, path: str) -> Any:
+    """Return the node that a YAML text is."""
     import yaml  # noqa: PLC0415 - 10 ms that --help need not pay
 
     try:
-        root = yaml.compose(text, yaml.SafeLoader)
+        return yaml.compose(text, yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         reason = f"it is not YAML: {getattr(error, 'problem', None) or error}"
         line = 1 + (mark.line if mark else 0)
         raise TargetFileWrong(file=path, line=line, reason=reason) from None
-    for key, value in _pairs(root, path):
-        if key.value == "launch":
-            pairs = [
-                (str(k.value), k.start_mark.line + 1, _plain(v))
-                for k, v in _pairs(value, path)
-            ]
-            return pairs, key.start_mark.line + 1
-    raise TargetFileWrong(file=path, line=1, reason="it has no section `launch`")
+
+
+def _lines(node: Any, path: str) -> _Pairs:
+    """Return the pairs of a mapping: name, line, value."""
+    return [
+        (str(k.value), k.start_mark.line + 1, _plain(v)) for k, v in _pairs(node, path)
+    ]
 
 
 def _pairs(node: Any, path: str) -> Any:

@@ -54,10 +54,12 @@ class UnknownTarget(Usage):
 
 
 class TargetFileWrong(Usage):
-    """An environment file cannot be read, or one of its lines means nothing."""
+    """A file of an environment cannot be read, or one of its lines means nothing."""
 
     code = "target-file"
-    hint = "every key is documented where it stands in environments/dev.yaml"
+    hint = (
+        "every key is documented where it stands in environments/ and triggers/dev.yaml"
+    )
 
     file: str
     line: int

@@ -5,8 +5,10 @@ caught here: an image that is built and never pushed, a migration that is not wh
 runner looks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from jobs.buildfile import differing_times, step_is_short
 from jobs.config import Target
 from jobs.facts import Facts, Unknown
 from jobs.findings import Finding
@@ -55,7 +57,29 @@ def build_file(target: Target, facts: Facts) -> list[Finding]:
             f'key "{extra[0]}" in the substitution data is not matched in the template',
             f"remove {', '.join(extra)} from `substitutions` in {file}",
         )
+    if late := _times(target, document):
+        return late
     return fine("build-file", f"{file} pushes the image before the job is made")
+
+
+def _times(target: Target, document: Mapping[str, Any]) -> list[Finding]:
+    """See that the file ends what takes too long when the environment says so."""
+    file, settings = target.build_file, target.file or "the environment file"
+    for name, found, key, asked in differing_times(document, target):
+        return wrong(
+            "build-file",
+            f"{file} has {name}: {found}s, and {settings} {key}: {asked} s",
+            "Cloud Build goes by the build file; a launch would wait by the other",
+            f"make them equal, or give {target.env} a build_file of its own",
+        )
+    if short := step_is_short(document, target):
+        return wrong(
+            "build-file",
+            f"{file} ends run-migration after {short[0]} s, and it may take {short[1]} s",
+            "a step that Cloud Build ends leaves no verdict, and perhaps a job",
+            f"raise the step's timeout in {file}, or lower task_timeout in {settings}",
+        )
+    return []
 
 
 def source(_target: Target, facts: Facts) -> list[Finding]:
@@ -135,9 +159,8 @@ def migrations(_target: Target, facts: Facts) -> list[Finding]:
     code, said = facts.local.engine_exit, facts.local.engine_said
     if code == 0:
         return fine("migrations", "the engine reads the migrations")
-    return wrong(
-        "migrations", said, f"exit code {code} of the job", "python -m migrate plan"
-    )
+    cure = "python -m migrate plan --check-files"
+    return wrong("migrations", said, f"exit code {code} of the job", cure)
 
 
 #: In the order they are told.

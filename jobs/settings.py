@@ -1,6 +1,6 @@
-"""Every key of the section ``launch``, declared once: its name, its form, its place.
+"""Every key of an environment's section ``launch``, and of a trigger's file, declared once.
 
-Called by `config`, which reads the file. Each parser takes what YAML wrote (text, list or
+Called by `config`, which reads the files. Each parser takes what YAML wrote (text, list or
 mapping) and raises ValueError with what would have been right; the file and the line are
 added there. Secrets are named here, never written here.
 """
@@ -26,6 +26,13 @@ _SECRETIVE = re.compile(
 )
 
 
+#: How Cloud Build names a repository, by the generation of its connection.
+SECOND_GENERATION = re.compile(
+    r"projects/[^/]+/locations/[^/]+/connections/[^/]+/repositories/[^/]+\Z"
+)
+FIRST_GENERATION = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9._-]+)\Z")
+
+
 class JobMode(enum.Enum):
     """Whether each launch makes a job of its own, or one job is kept and updated."""
 
@@ -41,15 +48,20 @@ class Egress(enum.Enum):
 
 
 class Trigger(NamedTuple):
-    """The build trigger of this environment, for ``trigger apply``."""
+    """What starts a migration by itself: ``triggers/ENV.yaml``."""
 
-    repository: str = ""
-    branch: str = ""
-    approval: bool = False
+    repository: str
+    branch: str
+    # Nobody's push reaches a database unseen because a line was forgotten.
+    approval: bool = True
+    included_files: tuple[str, ...] = ("migrations/**",)
+    ignored_files: tuple[str, ...] = ()
+    enabled: bool = True
+    file: str = ""
 
 
 class Key(NamedTuple):
-    """One key of the section ``launch``. ``parse`` raises ValueError for a bad value."""
+    """One key of a file. ``parse`` raises ValueError for a bad value."""
 
     name: str
     field: str
@@ -127,16 +139,21 @@ def _variables(value: Any) -> Mapping[str, str]:
     return dict(value)
 
 
-def _trigger(value: Any) -> Trigger:
-    if not isinstance(value, dict):
-        raise ValueError("it is a mapping")  # noqa: TRY004
-    for name in value:
-        if name not in Trigger._fields:
-            raise ValueError(unknown(name, Trigger._fields))
-    approval = _switch(value["approval"]) if "approval" in value else False
-    return Trigger(
-        _text(value.get("repository", "")), _text(value.get("branch", "")), approval
-    )
+def _repository(value: Any) -> str:
+    if not (SECOND_GENERATION.match(_text(value)) or FIRST_GENERATION.match(value)):
+        raise ValueError(
+            "it is OWNER/NAME (GitHub, connected in the console), or "
+            "projects/P/locations/L/connections/C/repositories/R"
+        )
+    return str(value)
+
+
+def _pattern(value: Any) -> str:
+    try:
+        re.compile(_text(value))
+    except re.error as error:
+        raise ValueError(f"it is no regular expression: {error}") from None
+    return str(value)
 
 
 def _checked(make: Callable[[str], str]) -> Callable[[Any], str]:
@@ -205,9 +222,20 @@ KEYS = (
     Key("stale_after", "stale_after_s", _seconds(0, 24 * 3600)),
     Key("args", "args", _texts),
     Key("variables", "variables", _variables),
-    Key("trigger", "trigger", _trigger),
 )
 NAMES = tuple(k.name for k in KEYS)
+
+#: The same of a trigger's file.
+TRIGGER_KEYS = (
+    Key("repository", "repository", _repository, required=True),
+    Key("branch", "branch", _pattern, required=True),
+    Key("approval", "approval", _switch),
+    Key("included_files", "included_files", _texts),
+    Key("ignored_files", "ignored_files", _texts),
+    Key("enabled", "enabled", _switch),
+)
+#: Environments whose builds somebody must approve, whatever the file says.
+APPROVED = ("prod", "production")
 
 
 def unknown(name: str, names: Sequence[str]) -> str:

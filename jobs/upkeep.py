@@ -17,7 +17,7 @@ from jobs import queries, tidy, triggers
 from jobs.access import grants, script
 from jobs.address import Address, Change, Means
 from jobs.commands import connected, say, targeted
-from jobs.config import Target
+from jobs.config import Target, load_trigger
 from jobs.doctor import as_json, as_text, preflight
 from jobs.errors import BadName, CloudError, LaunchError, NothingTyped
 from jobs.facts import Unknown
@@ -226,7 +226,7 @@ def _tell(call: Call, told: Mapping[str, Any]) -> None:
 def trigger(call: Call) -> int:
     """Show the trigger, or make it so."""
     target = targeted(call)
-    wanted = triggers.body(target)
+    wanted = triggers.body(target, load_trigger(target.env))
     if call.options.action == "show":
         sys.stdout.write(json.dumps(wanted, indent=2, ensure_ascii=False) + "\n")
         return 0

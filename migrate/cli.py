@@ -85,6 +85,15 @@ def _selection_arguments(verb: argparse.ArgumentParser) -> None:
     )
 
 
+def _plan_arguments(verb: argparse.ArgumentParser) -> None:
+    _selection_arguments(verb)
+    verb.add_argument(
+        "--check-files",
+        action="store_true",
+        help="read every file of the directory and ask no database",
+    )
+
+
 def _apply_arguments(verb: argparse.ArgumentParser) -> None:
     _selection_arguments(verb)
     how = verb.add_mutually_exclusive_group()
@@ -140,7 +149,7 @@ def _repair_arguments(verb: argparse.ArgumentParser) -> None:
 
 _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "status": _status_arguments,
-    "plan": _selection_arguments,
+    "plan": _plan_arguments,
     "apply": _apply_arguments,
     "up": _apply_arguments,
     "new": _new_arguments,
@@ -153,11 +162,11 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
 def settings_for(
     options: argparse.Namespace, environment: Mapping[str, str]
 ) -> Settings:
-    """Return the settings of a command; starts the embedded server if it is named."""
+    """Return the settings of a command; starts the embedded server if one is needed."""
     flags = {option.name: getattr(options, option.name) for option in OPTIONS}
     settings = load(flags, environment, options.env)
     url = settings.database_url or ""
-    if url.startswith("embedded:"):
+    if url.startswith("embedded:") and not getattr(options, "check_files", False):
         from migrate import embedded  # noqa: PLC0415
 
         address = embedded.address(url.removeprefix(embedded.SCHEME))

@@ -144,6 +144,16 @@ def _in_json(
 
 
 def _plan(options: argparse.Namespace, settings: Settings) -> ExitCode:
+    if options.check_files:
+        from migrate.checking import check_files  # noqa: PLC0415
+
+        found = check_files(settings, _selection(options))
+        lines = [*map(_step_text, found)]
+        lines.append(
+            f"✓ {settings.dir}: {len(found)} read, nothing wrong; no database was asked."
+        )
+        _say({"files": [_step(s) for s in found]}, "\n".join(lines), settings.output)
+        return ExitCode.OK
     made, scripts = plan(settings, _selection(options), _silent)
     value = {
         "steps": [_step(s) for s in scripts],
@@ -169,14 +179,16 @@ def _drift(drift: Drift) -> dict[str, str]:
     return {"kind": drift.kind.value, "version": drift.version, "detail": drift.detail}
 
 
+def _step_text(script: Script) -> str:
+    why = f": {'; '.join(script.reasons)}" if script.reasons else ""
+    return (
+        f"{script.migration.version}  {script.migration.name}  "
+        f"{script.statements} statements, {script.mode.value}{why}"
+    )
+
+
 def _plan_text(made: Plan, scripts: list[Script], settings: Settings) -> str:
-    lines = []
-    for script in scripts:
-        why = f": {'; '.join(script.reasons)}" if script.reasons else ""
-        lines.append(
-            f"{script.migration.version}  {script.migration.name}  "
-            f"{script.statements} statements, {script.mode.value}{why}"
-        )
+    lines = [_step_text(script) for script in scripts]
     lines += [f"forbidden: {d.detail} ({d.kind.value})" for d in made.blocking]
     if not scripts and not made.blocking:
         return f"Nothing is pending in {settings.dir}."

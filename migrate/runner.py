@@ -95,9 +95,12 @@ def plan(
         reading.session.close()
 
 
-def load_scripts(steps: Sequence[Migration], entries: Sequence[Entry]) -> list[Script]:
+def load_scripts(
+    steps: Sequence[Migration], entries: Sequence[Entry], *, unknown_below: int = 0
+) -> list[Script]:
     """Read the pending files and their checks: a wrong one is found before any is applied.
 
+    Where no history was read, what is older than ``unknown_below`` may be applied already.
     Raises `SourceError`.
     """
     # Imported here: a run that has nothing to apply never pays for the splitter.
@@ -105,7 +108,7 @@ def load_scripts(steps: Sequence[Migration], entries: Sequence[Entry]) -> list[S
     from migrate.postgres.checks import read_checks  # noqa: PLC0415
 
     scripts: list[Script] = []
-    known = {int(e.version) if e.version.isdigit() else e.version for e in entries}
+    known = {_key(e.version) for e in entries}
     begun = {e.version for e in entries if e.state in {State.RUNNING, State.FAILED}}
     for migration in steps:
         with open_file(migration.path) as stream:
@@ -114,16 +117,19 @@ def load_scripts(steps: Sequence[Migration], entries: Sequence[Entry]) -> list[S
             reasons = ("an earlier run stopped in the middle of it",)
             script = script._replace(mode=Mode.NON_TRANSACTIONAL, reasons=reasons)
         for wanted in script.directives.requires:
-            if (int(wanted) if wanted.isdigit() else wanted) not in known:
+            old = wanted.isdigit() and int(wanted) < unknown_below
+            if _key(wanted) not in known and not old:
                 raise UnmetRequirement(file=migration.file, required=wanted)
-        known.add(
-            int(migration.version) if migration.version.isdigit() else migration.version
-        )
+        known.add(_key(migration.version))
         if migration.verify_path:
             for _ in read_checks(migration.verify_path):
                 pass
         scripts.append(script)
     return scripts
+
+
+def _key(version: str) -> int | str:
+    return int(version) if version.isdigit() else version
 
 
 def refuse_drift(drift: Sequence[Drift]) -> None:

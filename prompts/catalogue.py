@@ -14,7 +14,20 @@ from prompts.prompt import PLACEHOLDER, Prompt, make, slips
 from prompts.service import QUERIES
 from prompts.store import Row, Source
 
-FOREIGN_KEY, UNIQUE = "23503", "23505"
+# What the constraints that a person meets mean. The database decides: it cannot be raced.
+_REASONS = {
+    "prompt_templates_name_check": "a name is made of a to z, 0 to 9 and _, a letter first",
+    "prompt_templates_template_text_check": "a text has 1 to 200,000 characters",
+    "prompt_templates_model_config_check": "the model configuration is a JSON object",
+    "idx_ab_test_experiments_active": "prompt {prompt!r} has a live experiment: stop that first",
+    "ab_test_experiments_name_key": "there was an experiment {name!r} already: choose another name",
+    "ab_test_experiments_arms_differ": "the two arms are one version",
+    "ab_test_experiments_treatment_percent_check": "the share of treatment is between 0 and 100",
+    "ab_test_experiments_min_subjects_check": "an arm needs a subject at least",
+    # Deleted since we looked.
+    "ab_test_experiments_control_exists": "version {control} does not exist",
+    "ab_test_experiments_treatment_exists": "version {treatment} does not exist",
+}
 
 
 class Version(NamedTuple):
@@ -77,7 +90,7 @@ def create(
     row |= {"model_config": json.dumps(row["model_config"]), "actor": actor}
     row.setdefault("activate", False)
     row.setdefault("note", "")
-    [(version,)] = source.rows(QUERIES["create"], row)
+    [(version,)] = _send(source, "create", row)
     return int(version)
 
 
@@ -111,6 +124,8 @@ def rehearse(source: Source, name: str, days: int) -> list[Row]:
     """Return, by prompt, the logged calls and how many a block would have stopped."""
     if name not in {row[0] for row in source.rows(QUERIES["all_guardrails"])}:
         raise RefusedError(f"there is no guardrail {name!r}")
+    if days < 1:
+        raise RefusedError("rehearse a day at least")
     return source.rows(QUERIES["rehearse"], {"name": name, "days": days})
 
 
@@ -122,19 +137,15 @@ def start(source: Source, row: Mapping[str, Any]) -> None:
             f"version {row[TREATMENT]} needs {', '.join(sorted(extra))}, which callers of"
             f" version {row[CONTROL]} do not give"
         )
+    _send(source, "experiment_start", row)
+
+
+def _send(source: Source, statement: str, row: Mapping[str, Any]) -> list[Row]:
     try:
-        source.rows(QUERIES["experiment_start"], row)
+        return source.rows(QUERIES[statement], row)
     except StatementFailedError as error:
-        if error.sqlstate == FOREIGN_KEY:  # deleted since we looked
-            raise RefusedError("a version of this experiment does not exist") from error
-        if error.constraint == "idx_ab_test_experiments_active":
-            raise RefusedError(
-                f"prompt {row['prompt']!r} has a live experiment: stop that first"
-            ) from error
-        if error.sqlstate == UNIQUE:
-            raise RefusedError(
-                f"there was an experiment {row['name']!r} already: choose another name"
-            ) from error
+        if reason := _REASONS.get(error.constraint):
+            raise RefusedError(reason.format_map(row)) from error
         raise
 
 

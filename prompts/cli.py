@@ -1,20 +1,21 @@
 """The command line, ``python -m prompts``: what a person does, in text or in JSON.
 
 A face: it reads arguments and the environment, calls ``catalogue`` and ``export``, and
-prints. It decides nothing. Exit: 0 done, 2 usage, 3 refused, 6 no connection, 7 the
-server said no.
+prints. It decides nothing. Exit: 0 done, 1 the answer could not be written, 2 usage,
+3 refused, 6 no connection, 7 the server said no.
 """
 
 import argparse
 import contextlib
 import difflib
+import errno
 import getpass
 import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 from prompts import catalogue, export
 from prompts.builtin import PROMPTS
@@ -23,6 +24,7 @@ from prompts.service import QUERIES
 from prompts.store import Link, Row, Source
 
 ANSWER_MS = 30_000
+METRICS = ("success_rate", "latency_ms", "cost")
 VIEWS = {
     "performance": "name version active executions success% avg_ms 7d p50_7d p95_7d cost_7d",
     "errors": "at prompt version source error message ms",
@@ -38,150 +40,163 @@ class Told(NamedTuple):
     value: object
 
 
-Command = Callable[[Source, argparse.Namespace], Told]
+Given = argparse.Namespace
+Run = Callable[[Source, Given], Told]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
-    arguments = build_parser().parse_args(argv)
-    if not arguments.database_url:
-        build_parser().error("give --database-url or set DATABASE_URL")
-    try:
-        source = Link(
-            arguments.database_url, answer_ms=ANSWER_MS, retries=0, cool_down_s=0
-        )
-        with contextlib.closing(source):
-            told = arguments.run(source, arguments)
-    except PromptError as error:
-        _tell(f"prompts: {error}", sys.stderr)
-        return error.exit_code
-    if arguments.output == "json":
-        _tell(json.dumps(told.value, ensure_ascii=False, default=str), sys.stdout)
-    else:
-        _tell(told.text, sys.stdout)
-    return 0
+class Command(NamedTuple):
+    """A command: how it is called, what it is for, what else it takes."""
+
+    usage: str
+    about: str
+    options: dict[str, dict[str, Any]]
+    run: Run
 
 
-def _tell(text: str, stream: TextIO) -> None:
-    if text:
-        print(text, file=stream)
+COMMANDS: list[Command] = []
 
 
-# --- the commands ---------------------------------------------------------------------
+def command(usage: str, about: str, **options: dict[str, Any]) -> Callable[[Run], Run]:
+    """Make a function a command; small words name it, capitals are what it takes."""
+
+    def register(run: Run) -> Run:
+        COMMANDS.append(Command(usage, about, options, run))
+        return run
+
+    return register
 
 
-def _list(source: Source, _: argparse.Namespace) -> Told:
+# --- prompts --------------------------------------------------------------------------
+
+
+@command("list", "every version, and whether the code has the same")
+def _list(source: Source, _: Given) -> Told:
     columns = "name version category purpose active hash executions activated_at"
-    rows = source.rows(QUERIES["list"])
-    value = _named(columns, rows)
+    value = _named(columns, source.rows(QUERIES["list"]))
     for row in value:  # only what is served can differ from what the code would serve
-        own = PROMPTS.get(row["name"])
-        drifts = (
-            own is not None and row["active"] and own.content_hash != row.pop("hash")
-        )
-        row["code"] = "differs" if drifts else "same" if own and row["active"] else ""
-        row.pop("hash", None)
+        own, content = PROMPTS.get(row["name"]), row.pop("hash")
+        served = own is not None and row["active"]
+        same = own is not None and own.content_hash == content
+        row["code"] = ("same" if same else "differs") if served else ""
     return Told(_table(value), value)
 
 
-def _show(source: Source, arguments: argparse.Namespace) -> Told:
-    row = catalogue.details(source, arguments.name, arguments.version)
-    head = row._asdict()
-    texts = {key: head.pop(key) for key in ("system_prompt", "template_text")}
-    lines = [f"{key:<15} {_cell(value)}" for key, value in head.items()]
-    if texts["system_prompt"]:
-        lines += ["", "--- system prompt", texts["system_prompt"]]
-    return Told("\n".join([*lines, "", "--- text", row.template_text]), row._asdict())
+@command("show NAME [VERSION]", "one version; without a number the active one")
+def _show(source: Source, given: Given) -> Told:
+    row = catalogue.details(source, given.name, given.version)
+    return Told("\n".join(_page(row._asdict())), row._asdict())
 
 
-def _diff(source: Source, arguments: argparse.Namespace) -> Told:
-    name = arguments.name
-    old, new = (
-        catalogue.details(source, name, v) for v in (arguments.old, arguments.new)
-    )
-    lines = [
-        line
-        for part in ("system_prompt", "template_text")
-        for line in difflib.unified_diff(
-            (getattr(old, part) or "").split("\n"),
-            (getattr(new, part) or "").split("\n"),
-            f"{name} v{old.version} {part}",
-            f"{name} v{new.version} {part}",
-            lineterm="",
-        )
-    ]
-    return Told("\n".join(lines), {"old": old._asdict(), "new": new._asdict()})
+@command("diff NAME OLD NEW", "what changed between two versions")
+def _diff(source: Source, given: Given) -> Told:
+    versions = given.old, given.new
+    old, new = (catalogue.details(source, given.name, v)._asdict() for v in versions)
+    before, after = (_page({key: row[key] for key in _WRITTEN}) for row in (old, new))
+    one, other = (f"{given.name} v{version}" for version in versions)
+    lines = difflib.unified_diff(before, after, one, other, lineterm="")
+    return Told("\n".join(lines) or "(no difference)", {"old": old, "new": new})
 
 
-def _create(source: Source, arguments: argparse.Namespace) -> Told:
-    text = sys.stdin.read() if arguments.file == "-" else _read(arguments.file)
-    system = arguments.system_file and _read(arguments.system_file)
+@command(
+    "create NAME",
+    "add the next version",
+    file={"required": True, "help": "the text; - is standard input"},
+    system_file={"help": "the system prompt"},
+    category={},
+    purpose={},
+    description={},
+    note={"help": "why this version"},
+    model_config={"type": json.loads, "metavar": "JSON"},
+    activate={"action": "store_true", "help": "serve it at once"},
+)
+def _create(source: Source, given: Given) -> Told:
     names = ("category", "purpose", "description", "model_config", "note", "activate")
-    fields = {name: getattr(arguments, name) for name in names}
-    version = catalogue.create(
-        source,
-        arguments.name,
-        text,
-        {**fields, "system_prompt": system},
-        arguments.actor,
-    )
-    state = "active" if arguments.activate else "not active yet"
-    return _moved(
-        arguments.name, version, f"created {arguments.name} v{version}, {state}"
-    )
+    fields = {name: getattr(given, name) for name in names}
+    fields["system_prompt"] = given.system_file and _read(given.system_file)
+    text = _read(given.file)
+    version = catalogue.create(source, given.name, text, fields, given.actor)
+    state = "active" if given.activate else "not active yet"
+    return _moved(given, version, f"created {given.name} v{version}, {state}")
 
 
-def _activate(source: Source, arguments: argparse.Namespace) -> Told:
-    name, version = arguments.name, arguments.version
-    catalogue.activate(source, name, version, arguments.actor)
-    return _moved(
-        name, version, f"{name} v{version} is active; caches follow in a minute"
-    )
+@command("activate NAME VERSION", "serve a version")
+def _activate(source: Source, given: Given) -> Told:
+    catalogue.activate(source, given.name, given.version, given.actor)
+    told = f"{given.name} v{given.version} is active; caches follow in a minute"
+    return _moved(given, given.version, told)
 
 
-def _deactivate(source: Source, arguments: argparse.Namespace) -> Told:
-    catalogue.deactivate(source, arguments.name)
-    told = f"{arguments.name} has no active version: the code's own prompt is served"
-    return _moved(arguments.name, None, told)
+@command("deactivate NAME", "serve the code's own prompt instead")
+def _deactivate(source: Source, given: Given) -> Told:
+    catalogue.deactivate(source, given.name)
+    told = f"{given.name} has no active version: the code's own prompt is served"
+    return _moved(given, None, told)
 
 
-def _rollback(source: Source, arguments: argparse.Namespace) -> Told:
-    version = catalogue.rollback(source, arguments.name, arguments.actor)
-    return _moved(arguments.name, version, f"{arguments.name} is back at v{version}")
+@command("rollback NAME", "serve the version that was active before")
+def _rollback(source: Source, given: Given) -> Told:
+    version = catalogue.rollback(source, given.name, given.actor)
+    return _moved(given, version, f"{given.name} is back at v{version}")
 
 
-def _guardrails(source: Source, _: argparse.Namespace) -> Told:
+# --- guardrails, experiments ----------------------------------------------------------
+
+
+@command("guardrails", "every guardrail")
+def _guardrails(source: Source, _: Given) -> Told:
     rows = source.rows(QUERIES["all_guardrails"])
     value = _named("name type applies_to severity action active", rows)
     return Told(_table(value), value)
 
 
-def _set_guardrail(source: Source, arguments: argparse.Namespace) -> Told:
-    catalogue.set_guardrail(source, arguments.name, arguments.action)
-    value = {"name": arguments.name, "action": arguments.action}
-    return Told(f"{arguments.name} now answers with {arguments.action}", value)
-
-
-def _rehearse(source: Source, arguments: argparse.Namespace) -> Told:
-    rows = catalogue.rehearse(source, arguments.name, arguments.days)
+@command(
+    "guardrails rehearse NAME",
+    "how many logged calls a block would have stopped",
+    days={"type": int, "default": 7},
+)
+def _rehearse(source: Source, given: Given) -> Told:
+    rows = catalogue.rehearse(source, given.name, given.days)
     value = _named("prompt calls would_be_blocked", rows)
     return Told(_table(value), value)
 
 
-def _start(source: Source, arguments: argparse.Namespace) -> Told:
-    catalogue.start(source, vars(arguments))
-    name = arguments.name
-    return Told(f"experiment {name} runs", {"name": name, "status": "running"})
+@command("guardrails set NAME ACTION", "change what a guardrail does")
+def _set_guardrail(source: Source, given: Given) -> Told:
+    catalogue.set_guardrail(source, given.name, given.action)
+    value = {"name": given.name, "action": given.action}
+    return Told(f"{given.name} now answers with {given.action}", value)
 
 
-def _stop(source: Source, arguments: argparse.Namespace) -> Told:
-    catalogue.stop(source, arguments.name, arguments.winner)
-    value = {"name": arguments.name, "winner": arguments.winner}
-    return Told(f"experiment {arguments.name} has ended", value)
+@command(
+    "experiment start NAME PROMPT",
+    "compare two versions",
+    control={"type": int, "required": True, "metavar": "VERSION"},
+    treatment={"type": int, "required": True, "metavar": "VERSION"},
+    percent={"type": float, "default": 50, "help": "share of treatment"},
+    metric={"default": METRICS[0], "choices": METRICS},
+    min_subjects={"type": int, "default": 1000, "help": "in each arm"},
+    hypothesis={"default": ""},
+)
+def _start(source: Source, given: Given) -> Told:
+    catalogue.start(source, vars(given))
+    value = {"name": given.name, "status": "running"}
+    return Told(f"experiment {given.name} runs", value)
 
 
-def _report(source: Source, arguments: argparse.Namespace) -> Told:
-    report = catalogue.report(source, arguments.name)
+@command(
+    "experiment stop NAME",
+    "end an experiment",
+    winner={"choices": ("control", "treatment", "none")},
+)
+def _stop(source: Source, given: Given) -> Told:
+    catalogue.stop(source, given.name, given.winner)
+    value = {"name": given.name, "winner": given.winner}
+    return Told(f"experiment {given.name} has ended", value)
+
+
+@command("experiment report NAME", "what an experiment shows today")
+def _report(source: Source, given: Given) -> Told:
+    report = catalogue.report(source, given.name)
     name, prompt, *versions, percent, status, metric, _, _ = report.experiment
     verdict = report.verdict
     rows = [
@@ -200,25 +215,106 @@ def _report(source: Source, arguments: argparse.Namespace) -> Told:
     return Told("\n".join(lines), {**value, "both": report.both, **verdict._asdict()})
 
 
-def _export(source: Source, arguments: argparse.Namespace) -> Told:
-    row = catalogue.details(source, arguments.name, arguments.version)
+# --- migrations, figures --------------------------------------------------------------
+
+
+@command(
+    "export NAME VERSION",
+    "write a version as a migration",
+    dir={"type": Path, "default": Path("migrations")},
+    activate={"action": "store_true", "help": "and make it active"},
+)
+def _export(source: Source, given: Given) -> Told:
+    row = catalogue.details(source, given.name, given.version)
     prompt = catalogue.as_prompt(row)
-    sql = export.migration(prompt, row.change_note, activate=arguments.activate)
-    path = export.write(arguments.dir, prompt, sql)
+    sql = export.migration(prompt, row.change_note, activate=given.activate)
+    path = export.write(given.dir, prompt, sql)
     return Told(f"wrote {path}", {"file": str(path), "hash": prompt.content_hash})
 
 
-def _stats(source: Source, _: argparse.Namespace) -> Told:
+@command("stats", "the four views")
+def _stats(source: Source, _: Given) -> Told:
     value = {view: _named(VIEWS[view], source.rows(QUERIES[view])) for view in VIEWS}
-    parts = [f"{view}\n{_table(rows) or '(none)'}" for view, rows in value.items()]
+    parts = [f"{view}\n{_table(rows)}" for view, rows in value.items()]
     return Told("\n\n".join(parts), value)
 
 
 # --- in and out -----------------------------------------------------------------------
 
+_WRITTEN = [
+    *("category", "purpose", "description", "variables", "model_config"),
+    *("system_prompt", "template_text"),
+]
+_TAKES: dict[str, dict[str, Any]] = {
+    "version": {"type": int},
+    "old": {"type": int},
+    "new": {"type": int},
+    "action": {"choices": ("log", "warn", "redact", "block")},
+}
 
-def _moved(name: str, version: int | None, text: str) -> Told:
-    return Told(text, {"name": name, "version": version})
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = build_parser()
+    # Each of these may stand before the command or after it.
+    given = argparse.Namespace(
+        database_url=os.environ.get("DATABASE_URL"), output="text", actor=_person()
+    )
+    given = parser.parse_args(argv, given)
+    if not given.database_url:
+        parser.error("give --database-url or set DATABASE_URL")
+    code = 0
+    try:
+        link = Link(given.database_url, answer_ms=ANSWER_MS, retries=0, cool_down_s=0)
+        with contextlib.closing(link):
+            told = given.run(link, given)
+    except PromptError as error:
+        code, told = error.exit_code, Told("", {"error": str(error)})
+        sys.stderr.write(f"prompts: {error}\n")
+    if given.output == "json":
+        told = Told(json.dumps(told.value, ensure_ascii=False, default=str), None)
+    return _write(told.text) or code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument("--database-url", metavar="URL", help="default: DATABASE_URL")
+    common.add_argument("--output", choices=("text", "json"), help="default: text")
+    common.add_argument("--actor", help="who is written into the log of activations")
+    parser = argparse.ArgumentParser(
+        prog="python -m prompts", description="Look after prompts.", parents=[common]
+    )
+    made = {"": parser}
+    groups: dict[str, Any] = {}
+    for usage, about, options, run in COMMANDS:
+        path = " ".join(word for word in usage.split() if word.islower())
+        above, _, name = path.rpartition(" ")
+        if above and above not in made:
+            made[above] = groups[""].add_parser(above, help=f"{above}s")
+        if above not in groups:
+            required = made[above].get_default("run") is None
+            groups[above] = made[above].add_subparsers(
+                required=required, metavar="COMMAND"
+            )
+        verb = groups[above].add_parser(
+            name, help=about, description=about, parents=[common]
+        )
+        verb.set_defaults(run=run)
+        made[path] = verb
+        for word in usage.split()[path.count(" ") + 1 :]:
+            dest = word.strip("[]").lower()
+            count = "?" if word.startswith("[") else None
+            verb.add_argument(
+                dest, metavar=dest.upper(), nargs=count, **_TAKES.get(dest, {})
+            )
+        for option, how in options.items():
+            verb.add_argument(f"--{option.replace('_', '-')}", **how)
+    return parser
+
+
+def _moved(given: Given, version: int | None, text: str) -> Told:
+    return Told(text, {"name": given.name, "version": version})
 
 
 def _named(columns: str, rows: Iterable[Row]) -> list[dict[str, Any]]:
@@ -227,7 +323,7 @@ def _named(columns: str, rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:
     if not rows:
-        return ""
+        return "(none)"
     cells = [list(rows[0]), *([_cell(v) for v in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
@@ -244,87 +340,32 @@ def _cell(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def _page(row: dict[str, Any]) -> list[str]:
+    """Return the lines of a version: what is short first, then the two texts."""
+    texts = {key: row.pop(key) or "" for key in ("system_prompt", "template_text")}
+    lines = [f"{key:<15} {_cell(value)}" for key, value in row.items()]
+    for name, text in texts.items():
+        lines += ["", f"--- {name}", *text.split("\n")]
+    return lines
+
+
 def _read(file: str) -> str:
     try:
-        return Path(file).read_text("utf-8")
+        return sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RefusedError(f"cannot read {file}: {error}") from error
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser; the documentation's table is made from it."""
-    parser = argparse.ArgumentParser(
-        prog="python -m prompts", description="Look after prompts."
-    )
-    url = os.environ.get("DATABASE_URL")
-    parser.add_argument("--database-url", default=url, help="default: DATABASE_URL")
-    parser.add_argument("--output", choices=("text", "json"), default="text")
-    parser.add_argument(
-        "--actor", default=_person(), help="who is written into the log of activations"
-    )
-    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def verb(group: Any, name: str, run: Command, about: str, *names: str) -> Any:
-        command = group.add_parser(name, help=about, description=about)
-        command.set_defaults(run=run)
-        for argument in names:
-            kind = int if argument in {"VERSION", "OLD", "NEW"} else str
-            command.add_argument(argument.lower(), metavar=argument, type=kind)
-        return command
-
-    verb(verbs, "list", _list, "every version, and whether the code has the same")
-    show = verb(verbs, "show", _show, "one version", "NAME")
-    show.add_argument("version", nargs="?", type=int, help="default: the active one")
-    verb(
-        verbs, "diff", _diff, "what changed between two versions", "NAME", "OLD", "NEW"
-    )
-    new = verb(verbs, "create", _create, "add the next version", "NAME")
-    new.add_argument("--file", required=True, help="the text; - is standard input")
-    for option in ("system-file", "category", "purpose", "description", "note"):
-        new.add_argument(f"--{option}")
-    new.add_argument("--model-config", type=json.loads, metavar="JSON")
-    new.add_argument("--activate", action="store_true", help="serve it at once")
-    verb(verbs, "activate", _activate, "serve a version", "NAME", "VERSION")
-    verb(
-        verbs, "deactivate", _deactivate, "serve the code's own prompt instead", "NAME"
-    )
-    verb(
-        verbs, "rollback", _rollback, "serve the version that was active before", "NAME"
-    )
-
-    rails = verbs.add_parser("guardrails", help="every guardrail")
-    rails.set_defaults(run=_guardrails)
-    rail = rails.add_subparsers(metavar="COMMAND")
-    about = "how many logged calls a block would have stopped"
-    verb(rail, "rehearse", _rehearse, about, "NAME").add_argument(
-        "--days", type=int, default=7
-    )
-    change = verb(rail, "set", _set_guardrail, "change what a guardrail does", "NAME")
-    change.add_argument("action", choices=("log", "warn", "redact", "block"))
-
-    trials = verbs.add_parser("experiment", help="start, stop and report experiments")
-    trial = trials.add_subparsers(required=True, metavar="COMMAND")
-    begin = verb(trial, "start", _start, "compare two versions", "NAME", "PROMPT")
-    begin.add_argument("--control", type=int, required=True, metavar="VERSION")
-    begin.add_argument("--treatment", type=int, required=True, metavar="VERSION")
-    begin.add_argument("--percent", type=float, default=50, help="share of treatment")
-    begin.add_argument("--metric", default="success_rate", choices=METRICS)
-    begin.add_argument("--min-subjects", type=int, default=1000, help="in each arm")
-    begin.add_argument("--hypothesis", default="")
-    end = verb(trial, "stop", _stop, "end an experiment", "NAME")
-    end.add_argument("--winner", choices=("control", "treatment", "none"))
-    verb(trial, "report", _report, "what an experiment shows today", "NAME")
-
-    ship = verb(
-        verbs, "export", _export, "write a version as a migration", "NAME", "VERSION"
-    )
-    ship.add_argument("--dir", type=Path, default=Path("migrations"))
-    ship.add_argument("--activate", action="store_true", help="and make it active")
-    verb(verbs, "stats", _stats, "the four views")
-    return parser
-
-
-METRICS = ("success_rate", "latency_ms", "cost")
+def _write(text: str) -> int:
+    """Print an answer; one that could not be written was not given."""
+    try:
+        with open(1, "wb", closefd=False) as out:
+            out.write(f"{text}\n".encode(errors="backslashreplace") if text else b"")
+    except OSError as error:
+        if error.errno != errno.EPIPE:  # a reader that has gone had what it wanted
+            sys.stderr.write(f"prompts: the answer could not be written: {error}\n")
+            return 1
+    return 0
 
 
 def _person() -> str:

@@ -74,7 +74,11 @@ def write(directory: Path, prompt: Prompt, sql: str) -> Path:
     taken = [m.group(1) for name in names if (m := _VERSION.fullmatch(name))]
     newest = max(taken, key=int, default="0000")
     path = directory / f"{int(newest) + 1:0{len(newest)}}_{stem}.sql"
-    path.write_text(sql, encoding="utf-8", newline="\n")
+    try:
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(sql)
+    except OSError as error:
+        raise RefusedError(f"cannot write {path}: {error.strerror}") from error
     return path
 
 

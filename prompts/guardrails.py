@@ -6,7 +6,7 @@ the matched text stays where it was.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from prompts.detectors import (
@@ -21,6 +21,7 @@ from prompts.detectors import (
 from prompts.errors import GuardrailBlockedError
 
 INPUT, OUTPUT = "input", "output"
+LONGEST = 1_000_000  # characters; more would keep the caller waiting for seconds
 UNAVAILABLE = "unavailable"
 
 
@@ -34,7 +35,7 @@ class Guardrail(NamedTuple):
     severity: str
     action: str
     config: Mapping[str, Any]
-    categories: tuple[str, ...] | None = None
+    categories: Sequence[str] | None = None
     priority: int = 100
 
 
@@ -73,13 +74,14 @@ def check(
     and is only noted under one that warns or logs.
     """
     findings: list[Finding] = []
-    seen = {name: see(text) for name, text in values.items()}
+    too_long = sum(map(len, values.values())) > LONGEST
+    seen = {} if too_long else {name: see(text) for name, text in values.items()}
     for rule in guardrails:
         if rule.applies_to not in {direction, "both"}:
             continue
         if rule.categories is not None and category not in rule.categories:
             continue
-        found = _scan(rule, seen)
+        found = None if too_long else _scan(rule, seen)
         types = _types(found)
         findings += [Finding(rule.name, rule.action, *item) for item in types.items()]
         if types and (

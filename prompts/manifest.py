@@ -1,7 +1,7 @@
 """What the migration created, by name: the list the verification goes by.
 
 Read by ``verification`` and by tests. It holds facts and no code, and it lists what the
-report prints in the order in which the report prints it.
+report prints in the order in which the report prints it. The seeds stand in ``builtin``.
 """
 
 from typing import NamedTuple
@@ -104,44 +104,6 @@ INDEXES = (
 )
 
 
-class SeedPrompt(NamedTuple):
-    """Version 1 of a prompt; the hash covers its texts."""
-
-    name: str
-    category: str
-    purpose: str
-    variables: list[str]
-    content_hash: str
-
-
-SEED_PROMPTS = (
-    SeedPrompt(
-        "nlu_topic_extraction",
-        "nlu",
-        "topic_extraction",
-        ["user_input", "grade_level"],
-        "5a37cd3f756be393bf96ea5db1a02033",
-    ),
-    SeedPrompt(
-        "clarification_question_generation",
-        "content",
-        "clarification",
-        ["user_input", "topic_candidates"],
-        "f5cdfaa577b1c18b19d71a1640ec57b7",
-    ),
-    SeedPrompt(
-        "educational_script_generation",
-        "content",
-        "script_generation",
-        ["topic", "grade_level", "interests"],
-        "4f257fa7dbaf79e9d0f901233d1155ad",
-    ),
-)
-SEED_GUARDRAILS = {
-    "pii_detection_basic": "pii",
-    "toxic_content_filter": "toxicity",
-    "prompt_injection_detection": "prompt_injection",
-}
 VIEWS = (
     "v_template_performance",
     "v_recent_execution_errors",

@@ -113,7 +113,7 @@ SELECT x.prompt_name, count(*) AS calls,
        count(*) FILTER (WHERE x.guardrail_violations @> jsonb_build_array(
            jsonb_build_object('guardrail', %(name)s::text))) AS would_be_blocked
 FROM public.prompt_executions x
-WHERE x.created_at >= now() - make_interval(days => %(days)s) AND x.status <> 'blocked'
+WHERE x.created_at >= now() - make_interval(days => %(days)s::int) AND x.status <> 'blocked'
 GROUP BY x.prompt_name
 ORDER BY x.prompt_name;
 

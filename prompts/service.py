@@ -18,17 +18,25 @@ from typing import Any, NamedTuple
 
 from prompts import guardrails
 from prompts.builtin import GUARDRAILS, PROMPTS
-from prompts.errors import InconsistentPromptError, PromptError, UnknownPromptError
+from prompts.errors import (
+    ConnectionFailedError,
+    GuardrailBlockedError,
+    InconsistentPromptError,
+    PromptError,
+    StatementFailedError,
+    UnknownPromptError,
+)
 from prompts.executions import ExecutionLog, LogRow, as_json, storable
 from prompts.experiments import CONTROL, TREATMENT, Split, arm
 from prompts.guardrails import INPUT, OUTPUT, Finding, Guardrail
 from prompts.identity import subject_hash, uuid7
 from prompts.prompt import DATABASE, MAX_CHARS, Prompt, fill, given, make
-from prompts.store import Link, Row, Source, statements
+from prompts.store import COOL_DOWN_S, Link, Row, Source, statements
 
-CACHE_S = 60.0
+CACHE_S, FOR_EVER_S = 60.0, float("inf")
 READ_MS, WRITE_MS = 200, 2000
 MOST_CACHED = 1000
+MESSAGE_CHARS = 10_000  # more of an error message is not even looked at
 NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 CAPTURES = ("none", "redacted", "full")
 QUERIES = statements(Path(__file__).with_name("queries.sql"))
@@ -86,6 +94,7 @@ class PromptTemplateService:
         self._cache: dict[object, tuple[float, Any]] = {}
         self._refresh = threading.Lock()
         self._log = ExecutionLog(self._write)
+        self.trouble: PromptError | None = None  # what the database last failed with
 
     @property
     def dropped(self) -> int:
@@ -106,64 +115,58 @@ class PromptTemplateService:
     # --- resolve ----------------------------------------------------------------------
 
     def resolve(
-        self, name: str, *, subject: str | None = None, version: int | None = None
+        self, name: str, *, subject: object = None, version: int | None = None
     ) -> Prompt:
         """Return the prompt to use: cache, database, stale cache, code.
 
         A subject in a running experiment gets the version of its arm, the same one each
         time. Raises `UnknownPromptError`, or `InconsistentPromptError`.
         """
+        if not NAME.fullmatch(name) or not 0 < (version or 1) < 2**31:
+            raise UnknownPromptError(name, version)
         if version is not None:
             return self._pinned(name, version)
-        served = self._served(name)
-        if served is None or served.active is None:
+        served: _Served = (
+            self._lookup(name, self._cache_s, "served", _read_served, name=name)
+            or _Served()
+        )
+        if served.active is None:
             if name in PROMPTS:
                 return PROMPTS[name]
-            raise (served and served.damage) or UnknownPromptError(name)
-        if subject is not None and served.split is not None and self._secret_key:
-            return served.arms[arm(served.split, self._hash(subject))]
+            raise served.damage or UnknownPromptError(name)
+        if served.split is not None and (hashed := self._hash(subject)):
+            return served.arms[arm(served.split, hashed)]
         return served.active
 
-    def _served(self, name: str) -> _Served | None:
-        def load(source: Source) -> _Served:
-            if not NAME.fullmatch(name):
-                raise UnknownPromptError(name)
-            return _read_served(source.rows(QUERIES["served"], {"name": name}))
-
-        served: _Served | None = self._lookup(name, load, self._cache_s)
-        return served
-
     def _pinned(self, name: str, version: int) -> Prompt:
-        def load(source: Source) -> Prompt | None:
-            rows = source.rows(QUERIES["version"], {"name": name, "version": version})
-            return _read_prompt(rows[0]) if rows else None
-
-        # A version never changes, so it stays; that there is none may change soon.
-        prompt: Prompt | None = self._lookup((name, version), load, float("inf"))
+        asked = {"name": name, "version": version}
+        prompt: Prompt | None = self._lookup(
+            (name, version), FOR_EVER_S, "version", _read_version, **asked
+        )
         if prompt is None:
-            self._cache.pop((name, version), None)
             prompt = PROMPTS.get(name)
             if prompt is None or prompt.version != version:
                 raise UnknownPromptError(name, version)
         return prompt
 
     def _guardrails(self) -> tuple[Guardrail, ...]:
-        def load(source: Source) -> tuple[Guardrail, ...]:
-            return tuple(
-                _read_guardrail(row) for row in source.rows(QUERIES["guardrails"])
-            )
-
-        found: tuple[Guardrail, ...] | None
-        found = self._lookup(("guardrails",), load, self._cache_s)
+        found: tuple[Guardrail, ...] | None = self._lookup(
+            (), self._cache_s, "guardrails", _read_guardrails
+        )
         return GUARDRAILS if found is None else found
 
     def _lookup(
-        self, key: object, load: Callable[[Source], Any], seconds: float
+        self,
+        key: object,
+        seconds: float,
+        statement: str,
+        read: Callable[[Sequence[Row]], Any],
+        **asked: object,
     ) -> Any:
         """Return what the cache or the database knows; None in an outage without either.
 
         One thread asks; others meanwhile use what is stale, and only who has nothing
-        waits for the answer.
+        waits for the answer. What failed is not asked again for a moment.
         """
         kept = self._cache.get(key)
         if kept is not None and time.monotonic() < kept[0]:
@@ -175,22 +178,26 @@ class PromptTemplateService:
         try:
             kept = self._cache.get(key)
             if kept is None or time.monotonic() >= kept[0]:
+                try:
+                    value = read(self._reads.rows(QUERIES[statement], asked))
+                    # That there is no such version may change; a version never does.
+                    lasts = 0 if value is None else seconds
+                except (ConnectionFailedError, StatementFailedError) as error:
+                    self.trouble = error  # what is stale is better than nothing
+                    value, lasts = kept and kept[1], COOL_DOWN_S
+                kept = (time.monotonic() + lasts, value)
+                self._cache.pop(key, None)
                 if len(self._cache) >= MOST_CACHED:
-                    self._cache.clear()
-                kept = (time.monotonic() + seconds, load(self._reads))
+                    self._cache.pop(next(iter(self._cache)))  # the longest untouched
                 self._cache[key] = kept
-        except (UnknownPromptError, InconsistentPromptError):
-            raise  # an answer, not an outage
-        except PromptError:
-            pass  # an outage: what is stale is better than nothing
         finally:
             self._refresh.release()
-        return kept and kept[1]
+        return kept[1]
 
     # --- render and check -------------------------------------------------------------
 
     def render(
-        self, name: str, values: Mapping[str, object], *, subject: str | None = None
+        self, name: str, values: Mapping[str, object], *, subject: object = None
     ) -> Call:
         """Resolve a prompt, check the values, fill the text.
 
@@ -203,34 +210,36 @@ class PromptTemplateService:
         checked = guardrails.check(self._guardrails(), prompt.category, INPUT, texts)
         if checked.values is not texts:
             text = fill(prompt, checked.values, self._max_chars)
-        hashed = (
-            self._hash(subject) if subject is not None and self._secret_key else None
-        )
+        hashed = self._hash(subject)
         call = Call(uuid7(), prompt, text, checked.values, checked.findings, hashed)
-        if checked.blocked:
-            self.log(call, status="blocked")
-            raise checked.blocked
-        return call
+        return self._let_pass(call, checked.blocked)
 
-    def check(self, call: Call, response: str) -> Call:
+    def check(self, call: Call, response: str | None) -> Call:
         """Return the call with the model's answer, checked and perhaps redacted.
 
-        Raises `GuardrailBlockedError`, which is logged already.
+        Raises `GuardrailBlockedError`, which is logged already. None, of a model that
+        said nothing, is an empty answer.
         """
         checked = guardrails.check(
-            self._guardrails(), call.prompt.category, OUTPUT, {"response": response}
+            self._guardrails(),
+            call.prompt.category,
+            OUTPUT,
+            {"response": response or ""},
         )
-        call = call._replace(
-            response=checked.values["response"],
-            findings=call.findings + checked.findings,
-        )
-        if checked.blocked:
+        findings = call.findings + checked.findings
+        call = call._replace(response=checked.values["response"], findings=findings)
+        return self._let_pass(call, checked.blocked)
+
+    def _let_pass(self, call: Call, blocked: GuardrailBlockedError | None) -> Call:
+        if blocked:
             self.log(call, status="blocked")
-            raise checked.blocked
+            raise blocked
         return call
 
-    def _hash(self, subject: str) -> str:
-        return subject_hash(self._secret_key, subject)
+    def _hash(self, subject: object) -> str | None:
+        if subject is None or not self._secret_key:
+            return None
+        return subject_hash(self._secret_key, str(subject))
 
     # --- log --------------------------------------------------------------------------
 
@@ -245,7 +254,7 @@ class PromptTemplateService:
         output_tokens: int | None = None,
         cost_usd: float | None = None,
         error_type: str | None = None,
-        error_message: str | None = None,
+        error_message: object = None,
         trace_id: str | None = None,
     ) -> bool:
         """Write one row; True when it is durable. Never raises.
@@ -255,7 +264,7 @@ class PromptTemplateService:
         try:
             if self._writes is None:
                 return self._log.drop()
-            told = error_message and guardrails.without_pii(error_message)
+            told = str(error_message or "")[:MESSAGE_CHARS]
             row = {
                 "id": call.id,
                 "template_id": call.prompt.template_id,
@@ -272,7 +281,7 @@ class PromptTemplateService:
                 "cost_usd": cost_usd,
                 "guardrail_violations": [f.as_row() for f in call.findings],
                 "error_type": error_type or ("unknown" if status == "error" else None),
-                "error_message": told,
+                "error_message": guardrails.without_pii(told) or None,
                 "trace_id": trace_id,
                 "environment": self._environment,
                 **self._captured(call),
@@ -293,7 +302,11 @@ class PromptTemplateService:
 
     def _write(self, rows: Sequence[LogRow]) -> None:
         if self._writes is not None:
-            self._writes.rows(QUERIES["log"], {"rows": as_json(rows)})
+            try:
+                self._writes.rows(QUERIES["log"], {"rows": as_json(rows)})
+            except PromptError as error:
+                self.trouble = error
+                raise
 
 
 # --- rows into values -----------------------------------------------------------------
@@ -302,6 +315,10 @@ class PromptTemplateService:
 def _read_prompt(row: Row) -> Prompt:
     """Read the first ten columns of the statements ``served`` and ``version``."""
     return make(row[1:10], source=DATABASE, template_id=row[0])
+
+
+def _read_version(rows: Sequence[Row]) -> Prompt | None:
+    return _read_prompt(rows[0]) if rows else None
 
 
 def _read_served(rows: Sequence[Row]) -> _Served:
@@ -329,6 +346,5 @@ def _read_served(rows: Sequence[Row]) -> _Served:
     return _Served(active, split if len(arms) == 2 else None, arms, damage)  # noqa: PLR2004
 
 
-def _read_guardrail(row: Row) -> Guardrail:
-    rule = Guardrail._make(row)
-    return rule._replace(categories=rule.categories and tuple(rule.categories))
+def _read_guardrails(rows: Sequence[Row]) -> tuple[Guardrail, ...]:
+    return tuple(map(Guardrail._make, rows))

@@ -24,12 +24,19 @@ from psycopg2.extensions import (
 )
 from psycopg2.extensions import connection as Connection  # noqa: N812 (it is a class)
 
-from prompts.errors import ConnectionFailedError, StatementFailedError
+from prompts.errors import (
+    ConnectionFailedError,
+    PromptError,
+    StatementFailedError,
+)
 
 CONNECT_TIMEOUT_S = 10
 LINK_CONNECT_S = 2.0
 LINK_GRACE_S = 0.3  # for an answer on its way when the server's own limit strikes
 COOL_DOWN_S = 5.0
+
+# Prompts are Unicode, whatever PGCLIENTENCODING says.
+_DEFAULTS = {"fallback_application_name": "prompts", "client_encoding": "UTF8"}
 
 Row = tuple[Any, ...]
 
@@ -105,6 +112,7 @@ class Link:
         self._connection: Connection | None = None
         self._process = os.getpid()
         self._rests_until = 0.0
+        self._failed: PromptError | None = None
 
     def rows(
         self, sql: str, parameters: Mapping[str, object] | None = None
@@ -112,26 +120,27 @@ class Link:
         """Return the rows of the last statement.
 
         A connection that breaks is opened again and asked again: every statement sent
-        here may arrive twice without harm. Wrong data is no reason to rest; anything
-        else is, so that an outage costs one attempt and not one per call.
+        here may arrive twice without harm. Wrong data and a missing table or right are
+        no reason to rest; anything else is, so that an outage costs one attempt and not
+        one per call.
         """
         with self._turn:
             if time.monotonic() < self._rests_until:
-                raise ConnectionFailedError("The database failed a moment ago")
+                raise ConnectionFailedError(f"A moment ago: {self._failed}")
             for left in range(self._retries, -1, -1):
                 try:
                     opened = self._open()
                     return self._answer(opened, sql, parameters)
-                except ConnectionFailedError:
+                except ConnectionFailedError as error:
                     broke, self._connection = self._connection is not None, None
                     if not (broke and left):
-                        self._rest()
+                        self._rest(error)
                         raise
                 except StatementFailedError as error:
                     if left and error.sqlstate in {"40001", "40P01"}:
                         continue  # the victim of a deadlock: the way is free now
-                    if not error.sqlstate.startswith(("22", "23")):
-                        self._rest()
+                    if not error.sqlstate.startswith(("22", "23", "42")):
+                        self._rest(error)
                     raise
         raise AssertionError  # the loop returns or raises
 
@@ -142,17 +151,16 @@ class Link:
                 self._connection.close()
             self._connection = None
 
-    def _rest(self) -> None:
-        self._rests_until = time.monotonic() + self._cool_down_s
+    def _rest(self, error: PromptError) -> None:
+        self._rests_until, self._failed = time.monotonic() + self._cool_down_s, error
 
     def _open(self) -> Connection:
         if self._process != os.getpid():  # a fork shares the socket: leave it alone
             self._connection, self._process = None, os.getpid()
         if self._connection is None:
-            defaults = {"fallback_application_name": "prompts"}
             try:
                 opened = psycopg2.connect(
-                    make_dsn(**{**defaults, **self._given}), async_=True
+                    make_dsn(**{**_DEFAULTS, **self._given}), async_=True
                 )
                 _wait(opened, LINK_CONNECT_S)
             except psycopg2.Error as error:
@@ -185,12 +193,9 @@ def connect(database_url: str) -> Session:
     Raises `ConnectionFailedError`, which names host, port, database and user only.
     """
     given = _read(database_url)
-    defaults = {
-        "connect_timeout": str(CONNECT_TIMEOUT_S),
-        "fallback_application_name": "prompts",
-    }
+    patience = {"connect_timeout": str(CONNECT_TIMEOUT_S)}
     try:
-        return Session(psycopg2.connect(make_dsn(**{**defaults, **given})))
+        return Session(psycopg2.connect(make_dsn(**{**_DEFAULTS, **patience, **given})))
     except psycopg2.Error as error:
         raise _unreachable(given, error) from error
 

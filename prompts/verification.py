@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from prompts.builtin import GUARDRAILS, PROMPTS
 from prompts.errors import StatementFailedError
 from prompts.manifest import (
     INDEXES,
     RECORD,
-    SEED_GUARDRAILS,
-    SEED_PROMPTS,
     TABLES,
     TRIGGERS,
     VIEWS,
@@ -204,10 +203,9 @@ def _bare(condition: str) -> str:
 
 
 def _seeds(session: Session) -> Iterable[Check]:
-    yield from _each(
-        _seed_prompts, session, "Seed prompt", [s.name for s in SEED_PROMPTS]
-    )
-    yield from _each(_seed_guardrails, session, "Seed guardrail", list(SEED_GUARDRAILS))
+    yield from _each(_seed_prompts, session, "Seed prompt", PROMPTS)
+    names = [rule.name for rule in GUARDRAILS]
+    yield from _each(_seed_guardrails, session, "Seed guardrail", names)
 
 
 def _each(
@@ -224,24 +222,28 @@ def _each(
 
 
 def _seed_prompts(session: Session) -> Iterable[Check]:
-    names = [seed.name for seed in SEED_PROMPTS]
-    found = {row[0]: row for row in _ask(session, "seed_prompts", names=names)}
-    for seed in SEED_PROMPTS:
+    found = {row[0]: row for row in _ask(session, "seed_prompts", names=list(PROMPTS))}
+    for seed in PROMPTS.values():
         problems = ["not found"]
         if row := found.get(seed.name):
+            own = [seed.name, seed.category, seed.purpose, [*seed.variables]]
             problems = [
                 f"has {field} {value}, not {wanted}"
-                for field, value, wanted in zip(seed._fields, row, seed, strict=True)
+                for field, value, wanted in zip(
+                    _SEEDED, row, [*own, seed.content_hash], strict=True
+                )
                 if value != wanted
             ]
         yield Check(f"Seed prompt '{seed.name}'", "found", tuple(problems))
 
 
+_SEEDED = ("name", "category", "purpose", "variables", "content_hash")
+
+
 def _seed_guardrails(session: Session) -> Iterable[Check]:
-    found: dict[str, Any] = dict(
-        _ask(session, "seed_guardrails", names=list(SEED_GUARDRAILS))
-    )
-    for name, kind in SEED_GUARDRAILS.items():
+    names = [rule.name for rule in GUARDRAILS]
+    found: dict[str, Any] = dict(_ask(session, "seed_guardrails", names=names))
+    for name, _, kind, *_ in GUARDRAILS:
         problems = () if found.get(name) == kind else ("not found",)
         if name in found and problems:
             problems = (f"has type {found[name]}, not {kind}",)
@@ -313,12 +315,11 @@ def _record(session: Session) -> Iterable[Check]:
 
 
 def _functionality(session: Session) -> Iterable[Check]:
-    names = [seed.name for seed in SEED_PROMPTS]
     yield _query(
         "Query active templates:",
         lambda: _listing(
             "template",
-            _ask(session, "active_templates", names=names),
+            _ask(session, "active_templates", names=list(PROMPTS)),
             "{} (v{}, {})",
         ),
     )

@@ -4,6 +4,7 @@ Loaded by pytest before anything else. Holds no fixture of its own.
 """
 
 pytest_plugins = [
+    "tests.fix_workers",  # how many processes run the tests, and which tests share one
     "tests.fix_environment",  # a clean environment; hypothesis profiles
     "tests.fix_postgres",  # servers, databases, pgbouncer; --pg-version; the header
     "tests.fix_pgbouncer",  # a real pooler in front of them

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from tests.fix_cli import CHECKOUT, process_environment
+from tests.fix_emulator import _stopped, launch
 
 PROJECT, REGION = "rehearsal-project", "us-central1"
 
@@ -47,9 +48,21 @@ class Checkout:
         return self.emulator.state()["jobs"]
 
 
+@pytest.fixture(scope="module")
+def rehearsal_cloud(tmp_path_factory):
+    """Hold an emulated project for a module: to start one costs seconds."""
+    options = ("--project", PROJECT, "--region", REGION, "--state-page")
+    with _stopped(launch(tmp_path_factory.mktemp("cloud"), *options)) as emulator:
+        emulator.data(
+            service_accounts=["migration-build", "migration-job"],
+            repositories=["migrations"],
+        )
+        yield emulator
+
+
 @pytest.fixture
-def checkout(tmp_path, start_emulator, blank_database):
-    """Give a checkout that can be launched."""
+def checkout(tmp_path, rehearsal_cloud, blank_database):
+    """Give a checkout that can be launched; nothing has run in its project yet."""
     directory = tmp_path / "checkout"
     (directory / "migrations").mkdir(parents=True)
     (directory / "environments").mkdir()
@@ -63,13 +76,7 @@ def checkout(tmp_path, start_emulator, blank_database):
     ):
         text = (CHECKOUT / name).read_text(encoding="utf-8")
         (directory / name).write_text(text, encoding="utf-8")
-    running = start_emulator(
-        *("--project", PROJECT, "--region", REGION),
-        "--state-page",
-        data={
-            "service_accounts": ["migration-build", "migration-job"],
-            "repositories": ["migrations"],
-            "secrets": {"database-url-rehearsal": [blank_database.url]},
-        },
-    )
-    return Checkout(directory, running, blank_database)
+    rehearsal_cloud.data(secrets={"database-url-rehearsal": [blank_database.url]})
+    yield Checkout(directory, rehearsal_cloud, blank_database)
+    rehearsal_cloud.faults()
+    rehearsal_cloud.reset()

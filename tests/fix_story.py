@@ -94,7 +94,9 @@ class Story:
         self.home = home
         self._targets: list[Target] = []
 
-    def checkout(self, env: str, address: str, **settings: Any) -> Checkout:
+    def checkout(
+        self, env: str, address: str, trigger: str = "", **settings: Any
+    ) -> Checkout:
         """Make a checkout for an environment whose secret holds an address."""
         root = self.home / env
         (root / "environments").mkdir(parents=True)
@@ -118,6 +120,9 @@ class Story:
         }
         text = yaml.safe_dump({"launch": launching, "engine": {"wait": "100ms"}})
         (root / f"environments/{env}.yaml").write_text(text, encoding="utf-8")
+        if trigger:
+            (root / "triggers").mkdir()
+            (root / f"triggers/{env}.yaml").write_text(trigger, encoding="utf-8")
         target = target_from(text.encode(), env, f"environments/{env}.yaml")
         self.emulator.data(secrets={secret: [address]})
         self._targets.append(target)

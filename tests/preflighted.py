@@ -40,6 +40,8 @@ DOCUMENT: dict[str, Any] = {
         {"id": "cleanup-migration-job", "script": "${_LAUNCH_ID}${_COMMIT}"},
         {"id": "more", "args": ["${_SUBMITTER}${_SECRET_VERSION}"]},
     ],
+    "timeout": "5400s",
+    "queueTtl": "600s",
     "substitutions": {
         "_ENV": "dev",
         "_IMAGE": "",

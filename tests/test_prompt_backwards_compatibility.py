@@ -20,7 +20,6 @@ from prompts.errors import (
     StatementFailedError,
     UnknownPromptError,
 )
-from prompts.manifest import SEED_PROMPTS
 from prompts.service import PromptTemplateService
 
 # Read before any fixture cleans the environment.
@@ -34,13 +33,31 @@ UP = (
 )
 SEEDS = UP.read_text("utf-8").split("-- seeds: begin")[1].split("-- seeds: end")[0]
 NOBODY = "postgresql://nobody@127.0.0.1:1/nothing?connect_timeout=1"
-NLU, CLARIFICATION, SCRIPT = PROMPTS
+NLU = "nlu_topic_extraction"
+CLARIFICATION = "clarification_question_generation"
+SCRIPT = "educational_script_generation"
 VALUES: dict[str, dict[str, object]] = {
     NLU: {"user_input": "Why is the sky blue?", "grade_level": 6},
     CLARIFICATION: {"user_input": "space stuff", "topic_candidates": "stars, rockets"},
     SCRIPT: {"topic": "gravity", "grade_level": "7", "interests": "football"},
 }
 PLAIN = {"subject": "cells"}
+# What the first release shipped and callers have written into their code: a change here
+# is a change to them.
+SHIPPED = {
+    "nlu_topic_extraction": (
+        *("nlu", "topic_extraction", "Extract educational topics from user input"),
+        ("user_input", "grade_level"),
+    ),
+    "clarification_question_generation": (
+        *("content", "clarification", "Generate clarifying questions"),
+        ("user_input", "topic_candidates"),
+    ),
+    "educational_script_generation": (
+        *("content", "script_generation", "Create educational content scripts"),
+        ("topic", "grade_level", "interests"),
+    ),
+}
 SNAPSHOT = """
 SELECT jsonb_agg(to_jsonb(t) ORDER BY t.name, t.version) FROM prompt_templates t
 UNION ALL
@@ -168,16 +185,14 @@ class TestDatabasePromptRetrieval:
     @pytest.mark.usefixtures("fresh")
     def test_prompt_has_required_metadata(self, service):
         """What callers and the log need is there."""
-        for seed in SEED_PROMPTS:
-            prompt = service.resolve(seed.name)
+        for name, (*words, variables) in SHIPPED.items():
+            prompt = service.resolve(name)
 
             assert "database" == prompt.source
             assert prompt.template_id
-            assert (seed.category, seed.purpose) == (prompt.category, prompt.purpose)
-            assert (tuple(seed.variables), seed.content_hash) == (
-                prompt.variables,
-                prompt.content_hash,
-            )
+            assert words == [prompt.category, prompt.purpose, prompt.description]
+            assert (variables, 1) == (prompt.variables, prompt.version)
+            assert PROMPTS[name].content_hash == prompt.content_hash
 
     def test_unknown_prompt_falls_back_to_hardcoded(self, session, service):
         """A name without an active version is served from the code, or refused by name."""
@@ -287,8 +302,9 @@ class TestNoBreakingChanges:
 
     def test_seed_names_and_variables_unchanged(self):
         """The names that callers have written into their code."""
-        assert {seed.name: tuple(seed.variables) for seed in SEED_PROMPTS} == {
-            name: prompt.variables for name, prompt in PROMPTS.items()
+        assert SHIPPED == {
+            name: (p.category, p.purpose, p.description, p.variables)
+            for name, p in PROMPTS.items()
         }
 
     def test_service_works_without_database_url(self):

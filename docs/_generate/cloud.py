@@ -1,12 +1,17 @@
-"""Markdown made from the declarations in ``jobs``: who needs which role, and why.
+"""Markdown made from the declarations in ``jobs``: who needs which role; what is uploaded.
 
 Called by cog, from the comments in the pages that say so.
 """
 
+from docs._generate.pages import CHECKOUT
 from docs._generate.reference import code, table
+from jobs import source
 from jobs.roles import COVERED_BY, LEAST, Case, Who
 
-__all__ = ["covered_table", "roles_table"]
+__all__ = ["covered_table", "roles_table", "upload"]
+
+#: A figure in a page is rounded up to this, so that not every change makes a new one.
+_STEP = 10_000
 
 #: What each kind of principal is, in a sentence.
 PRINCIPALS = {
@@ -52,3 +57,11 @@ def covered_table() -> str:
         (code(role), ", ".join(map(code, wider))) for role, wider in COVERED_BY.items()
     ]
     return table(("role of the tables above", "held by whoever has"), rows)
+
+
+def upload() -> str:
+    """Return what is uploaded of this checkout, and how much that is."""
+    packed = len(source.pack(CHECKOUT).content)
+    most = -(-packed // _STEP) * _STEP // 1000
+    names = ", ".join(map(code, source.ALLOWED))
+    return f"Packed, this checkout is less than {most} kB: {names}.\n"

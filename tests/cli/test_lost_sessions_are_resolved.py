@@ -1,12 +1,13 @@
 """A session may be lost at any instant: the server is asked what came of it."""
 
+import math
 import signal
 
 import pytest
 
 from tests.observing import finish, until_running, until_said, versions
 from tests.postgres_process import LOOPBACK
-from tests.proxy import Fault, proxying
+from tests.proxy import REFUSED_LOGIN, Fault, proxying
 
 CHECKED = {
     "0001_marked.sql": "CREATE TABLE marked (n int);\nINSERT INTO marked VALUES (1);\n",
@@ -31,11 +32,21 @@ def through(proxy, database):
     }
 
 
-def commits_the_migration(query):
+def commits_the_migration(message):
     """The message that commits the migration's row, whole or as the last of several."""
+    query = message.body if message.kind == b"Q" else b""
     return b"COMMIT" in query and (
         b"EXECUTE migrate_record" in query or b"TABLE marked" in query
     )
+
+
+def unreachable(proxy, *, refusal=b""):
+    """Return what lets nobody in from now on."""
+
+    def then():
+        proxy.turn_away, proxy.refusal = math.inf, refusal
+
+    return then
 
 
 def test_terminated_session_leaves_nothing(
@@ -73,7 +84,7 @@ def test_lost_answer_to_a_commit_is_asked_for(
     """The COMMIT took effect and its answer was lost: the run finds out, goes on and
     succeeds; each migration is applied exactly once.
     """
-    proxy.open().cut(commits_the_migration, Fault.AFTER)
+    proxy.open().arm(commits_the_migration, Fault.AFTER)
     directory = a_directory({**files, "0002_next.sql": "CREATE TABLE next (n int);"})
 
     run = run_migrate("apply", "--dir", directory, env=through(proxy, blank_database))
@@ -96,7 +107,7 @@ def test_commit_that_never_arrived_is_told(
     blank_database, proxy, run_migrate, a_directory, files
 ):
     """The COMMIT never reached the server: exit 7, nothing is left, a rerun succeeds."""
-    proxy.open().cut(commits_the_migration, Fault.BEFORE)
+    proxy.open().arm(commits_the_migration, Fault.BEFORE)
     directory = a_directory(files)
 
     lost = run_migrate("apply", "--dir", directory, env=through(proxy, blank_database))
@@ -111,13 +122,13 @@ def test_commit_that_never_arrived_is_told(
     assert [(1,)] == blank_database.rows("SELECT n FROM marked")
 
 
-@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("fault", [Fault.BEFORE, Fault.AFTER])
 def test_server_that_cannot_be_asked_leaves_the_outcome_unknown(
     blank_database, proxy, run_migrate, a_directory, fault
 ):
     """Nobody answers after the cut: exit 8, without a guess; the next run tells."""
-    proxy.refuse_after_cut = True
-    proxy.open().cut(commits_the_migration, fault)
+    then = unreachable(proxy, refusal=REFUSED_LOGIN)
+    proxy.open().arm(commits_the_migration, fault, then)
     directory = a_directory(PLAIN)
 
     unknown = run_migrate(
@@ -138,8 +149,7 @@ def test_signal_while_the_server_is_asked_leaves_the_outcome_unknown(
     blank_database, proxy, start_migrate, a_directory
 ):
     """Stopped before the answer is known, a run does not claim that nothing happened."""
-    proxy.deaf_after_cut = True
-    proxy.open().cut(commits_the_migration, Fault.AFTER)
+    proxy.open().arm(commits_the_migration, Fault.AFTER, unreachable(proxy))
     process = start_migrate(
         *("apply", "--dir", a_directory(PLAIN)), env=through(proxy, blank_database)
     )
@@ -151,39 +161,3 @@ def test_signal_while_the_server_is_asked_leaves_the_outcome_unknown(
     assert 8 == ended.exit, ended.err
     assert "not known yet: stopped by SIGTERM" in ended.err
     assert ["0001"] == versions(blank_database)
-
-
-@pytest.mark.parametrize(
-    ("files", "fault", "at"),
-    [
-        *((PLAIN, Fault.AFTER, at) for at in (0, 1, 3, 5, 6, 7, 8, 10, 11)),
-        *((STEPWISE, Fault.AFTER, at) for at in (8, 9, 11, 13, 15, 16, 17, 18)),
-        *((STEPWISE, Fault.BEFORE, at) for at in (7, 8, 11, 13, 15, 16, 17)),
-    ],
-    ids=lambda value: (
-        value["0001_marked.sql"][-7:-2] if isinstance(value, dict) else None
-    ),
-)
-def test_cut_at_any_message_is_survived(
-    blank_database, proxy, run_migrate, a_directory, *, files, fault, at
-):
-    """Whichever message of a run is lost, exit code and database agree, and the next
-    run finishes: each statement took effect exactly once.
-    """
-    counted = iter(range(10_000))
-    proxy.open().cut(lambda _: next(counted) == at, fault)
-    directory = a_directory(files)
-
-    run = run_migrate(
-        *("apply", "--dir", directory, "--wait", "5s"),
-        env=through(proxy, blank_database),
-    )
-    applied = blank_database.rows("SELECT to_regclass('schema_migrations')")[0][0]
-    known = versions(blank_database) if applied else []
-    after = run_migrate("apply", "--dir", directory, env=through(proxy, blank_database))
-
-    assert run.exit in {0, 6, 7, 8}, run.err
-    assert "Traceback" not in run.err
-    assert (run.exit == 0) == (known == ["0001"]), run.err
-    assert 0 == after.exit, after.err
-    assert [(1,)] == blank_database.rows("SELECT n FROM marked")

@@ -8,7 +8,7 @@ import pytest
 from docs._generate.pages import CHECKOUT, blocks, pages
 from jobs import triggers
 from jobs.cli import build_parser
-from jobs.config import target_from
+from jobs.config import target_from, trigger_from
 from jobs.roles import LEAST
 from tests.preflighted import a_target
 
@@ -65,14 +65,15 @@ def test_a_command_of_the_pages_can_be_typed(command):
 
 
 def test_the_environment_of_the_first_launch_can_be_read():
-    """The file of the page is a file, with its trigger below it."""
+    """The files of the page are an environment and a trigger."""
     found = blocks(FIRST.read_text(encoding="utf-8"))
-    first, trigger = ["\n".join(b.lines) for b in found if b.language == "yaml"]
+    first, push = ["\n".join(b.lines).encode() for b in found if b.language == "yaml"]
 
-    target = target_from(f"{first}\n{trigger}\n".encode(), "dev", "dev.yaml")
+    target = target_from(first, "dev", "environments/dev.yaml")
+    trigger = trigger_from(push, "prod", "triggers/prod.yaml")
 
     assert "acme-dev" == target.project
-    assert triggers.body(target)["approvalConfig"]["approvalRequired"]
+    assert triggers.body(target, trigger)["approvalConfig"]["approvalRequired"]
 
 
 def test_every_role_is_on_the_page():

@@ -43,17 +43,17 @@ def service(database, a_service) -> PromptTemplateService:
 
 
 @pytest.fixture
-def prompts(database, monkeypatch, capsys) -> Callable[..., Finished]:
+def prompts(database, monkeypatch, capfd) -> Callable[..., Finished]:
     """Run a command on the database, inside this process: a start costs a fifth of a second."""
     monkeypatch.setenv("DATABASE_URL", database.dsn)
 
     def call(*args: object, input: str = "") -> Finished:  # noqa: A002 - as subprocess says
         monkeypatch.setattr("sys.stdin", io.StringIO(input))
-        capsys.readouterr()
+        capfd.readouterr()
         try:
             code = cli.main([str(argument) for argument in args])
         except SystemExit as exit_:  # argparse, of a wrong argument
             code = int(exit_.code or 0)
-        return Finished(code, *capsys.readouterr())
+        return Finished(code, *capfd.readouterr())
 
     return call

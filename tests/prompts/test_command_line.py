@@ -1,12 +1,17 @@
 """The command line, as a person and a program use it."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from prompts.builtin import PROMPTS
+from prompts.cli import COMMANDS
+from tests.fix_cli import CHECKOUT
 from tests.prompts.payload import NLU, VALUES, add_version, run
 
+WORDS = {word for command in COMMANDS for word in command.usage.split()}
 TEXT = "Topics in {{user_input}} for grade {{grade_level}}?\n"
 SUBJECTS = """
 INSERT INTO prompt_executions
@@ -93,6 +98,7 @@ def test_new_prompt_is_created_and_served(database, prompts, service):
     assert ("Sum up it.", 0.2) == (call.text, call.prompt.model_config["temperature"])
 
 
+NEW = ("--file", "-", "--category", "c", "--purpose", "p")
 REFUSED = [
     (("show", "nothing"), 3, "there is not an active version of prompt 'nothing'"),
     (("activate", NLU, 9), 3, f"there is not version 9 of prompt '{NLU}'"),
@@ -104,7 +110,25 @@ REFUSED = [
     (("experiment", "report", "nothing"), 3, "there is no experiment 'nothing'"),
     (("create", NLU, "--file", "absent.txt"), 3, "cannot read absent.txt"),
     (("export", NLU, 1, "--dir", "absent"), 3, "absent is no directory"),
+    (("export", NLU, 1, "--dir", "/proc"), 3, "cannot write /proc/0001_prompt"),
     (("activate", NLU, "x"), 2, "invalid int value"),
+    (("activate", NLU, 2**40), 3, f"there is not version {2**40} of"),
+    (("create", "Bad-Name", *NEW), 3, "a name is made of a to z"),
+    (("create", NLU, "--file", "/dev/null"), 3, "a text has 1 to 200,000 characters"),
+    (("create", NLU, *NEW, "--model-config", "[1]"), 3, "is a JSON object"),
+    (("create", NLU, *NEW, "--model-config", "{x"), 2, "argument --model-config"),
+    (
+        ("guardrails", "rehearse", "pii_detection_basic", "--days", -1),
+        3,
+        "a day at least",
+    ),
+    (("guardrails", "rehearse", "pii_detection_basic", "--days", 2**40), 7, "integer"),
+    (
+        ("guardrails", "set", "pii_detection_basic", "shout"),
+        2,
+        "invalid choice: 'shout'",
+    ),
+    (("experiment",), 2, "the following arguments are required: COMMAND"),
 ]
 
 
@@ -117,10 +141,13 @@ def test_refusal_is_one_line_with_its_reason(database, prompts):
     )
 
     for args, code, told in REFUSED:
-        finished = prompts(*args)
+        finished = prompts(*args, input="a text")
 
         assert (code, "") == (finished.exit, finished.out), args
         assert told in finished.err
+        if code != 2:  # of a call that makes no sense nothing is known, nor its output
+            as_json = prompts(*args, "--output", "json", input="a text")
+            assert finished.err == f"prompts: {json.loads(as_json.out)['error']}\n"
 
 
 def test_text_with_a_slip_in_it_is_refused(prompts):
@@ -244,15 +271,84 @@ def test_experiment_that_makes_no_sense_is_refused(database, prompts):
     missing = start(prompts)
     demanding = start(prompts, "--treatment", 3)
     same = start(prompts, "--treatment", 1)
-    all_of_it = start(prompts, "--treatment", 1, "--control", 3, "--percent", 100)
+    add_version(database, 2)
+    all_of_it = start(prompts, "--percent", 100)
+    nobody = start(prompts, "--min-subjects", 0)
 
     assert f"there is not version 2 of prompt '{NLU}'" in missing.err
     assert (
         "version 3 needs mood, which callers of version 1 do not give" in demanding.err
     )
     assert [3, 3] == [missing.exit, demanding.exit]
-    assert "ab_test_experiments_arms_differ" in same.err
-    assert 3 == all_of_it.exit
+    assert "prompts: the two arms are one version\n" == same.err
+    assert "prompts: the share of treatment is between 0 and 100\n" == all_of_it.err
+    assert "prompts: an arm needs a subject at least\n" == nobody.err
+
+
+EVERY = """
+list
+show {nlu}
+show {nlu} 1
+diff {nlu} 1 2
+create {nlu} --file - --note {mode}
+activate {nlu} 2
+rollback {nlu}
+deactivate {nlu}
+guardrails
+guardrails rehearse toxic_content_filter --days 3
+guardrails set toxic_content_filter block
+experiment start {mode} {nlu} --control 1 --treatment 2
+experiment report {mode}
+experiment stop {mode} --winner none
+export {nlu} 2 --dir {directory}
+stats
+"""
+
+
+def test_every_command_answers_in_text_and_in_json(prompts, service, tmp_path):
+    """For a person and for a program: the same facts, whatever the command."""
+    prompts("create", NLU, "--file", "-", input=TEXT)
+    service.log(service.render(NLU, VALUES), status="error")
+    lines = EVERY.strip().splitlines()
+    met = set()
+
+    for mode in ("text", "json"):
+        (tmp_path / mode).mkdir()
+        for line in lines:
+            told = line.format(nlu=NLU, mode=mode, directory=tmp_path / mode)
+            finished = prompts(*told.split(), "--output", mode, input=TEXT)
+
+            assert (0, "") == (finished.exit, finished.err), told
+            if mode == "json":
+                assert json.loads(finished.out), told
+            else:
+                assert finished.out.strip()
+                assert not finished.out.startswith(("{", "[")), told
+            met.add(" ".join(word for word in line.split() if word in WORDS))
+
+    assert {
+        " ".join(w for w in c.usage.split() if w.islower()) for c in COMMANDS
+    } == met
+
+
+def test_answer_that_could_not_be_written_was_not_given(database):
+    """A full disk and a closed stream are failures; a reader that has left is none."""
+    command = f"{sys.executable} -m prompts list --database-url {database.url} {{}}"
+    ends = {
+        redirection: subprocess.run(
+            ["bash", "-o", "pipefail", "-c", command.format(redirection)],
+            cwd=CHECKOUT,
+            check=False,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        for redirection in (">/dev/full", ">&-", "| true")
+    }
+
+    assert [1, 1, 0] == [end.returncode for end in ends.values()]
+    assert "could not be written: [Errno 28]" in ends[">/dev/full"].stderr
+    assert "Traceback" not in "".join(end.stderr for end in ends.values())
 
 
 def test_subject_seen_in_both_arms_is_counted_and_left_out(database, prompts, told):

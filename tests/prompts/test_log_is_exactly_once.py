@@ -5,7 +5,7 @@ import socket
 import threading
 
 from prompts.identity import uuid7
-from tests.prompts.payload import NLU, VALUES, add_version, counters
+from tests.prompts.payload import NLU, VALUES, add_version, counters, run
 
 SCRIPT = "educational_script_generation"
 
@@ -119,6 +119,43 @@ def test_every_row_is_there_when_log_returns(database, service):
     assert [(321, 321)] == counters(database)
     ids = {row[0] for row in database.rows("SELECT id FROM prompt_executions")}
     assert {call_id for _, call_id in seen} < ids
+
+
+MANY = f"""
+INSERT INTO prompt_templates (name, version, category, purpose, template_text)
+SELECT '{NLU}', n, 'nlu', 'x', 'x' FROM generate_series(2, 31) n;
+INSERT INTO ab_test_experiments (name, template_name, control_version, treatment_version,
+                                 status, started_at, ended_at)
+SELECT 'e' || n, '{NLU}', 1, n, 'completed', now(), now() FROM generate_series(2, 31) n;
+CREATE TABLE moved (place bigserial, what text, id uuid);
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO public.moved (what, id) VALUES (TG_TABLE_NAME, NEW.id); RETURN NEW;
+END $$;
+CREATE TRIGGER note BEFORE UPDATE ON prompt_templates FOR EACH ROW EXECUTE FUNCTION note();
+CREATE TRIGGER note BEFORE UPDATE ON ab_test_experiments FOR EACH ROW EXECUTE FUNCTION note();
+"""
+BATCH = """
+INSERT INTO prompt_executions
+    (template_id, prompt_name, experiment_id, ab_test_group, status, latency_ms)
+SELECT t.id, t.name, e.id, 'control', 'success', 1
+FROM ab_test_experiments e JOIN prompt_templates t
+ON t.name = e.template_name AND t.version = e.treatment_version ORDER BY t.version {}
+"""
+
+
+def test_counters_are_moved_in_one_order(database):
+    """Whatever the order of a batch, its counters are moved in the order of their ids: two
+    batches that meet wait for each other and cannot deadlock.
+    """
+    run(database, MANY)
+
+    for order in ("ASC", "DESC"):
+        run(database, BATCH.format(order))
+
+    for table in ("prompt_templates", "ab_test_experiments"):
+        rows = f"SELECT id FROM moved WHERE what = '{table}' ORDER BY place"
+        ids = [id_ for (id_,) in database.rows(rows)]
+        assert sorted(ids[:30]) * 2 == ids
 
 
 def test_batches_that_mix_prompts_do_not_deadlock(database, a_service):

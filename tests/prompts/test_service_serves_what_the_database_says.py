@@ -95,7 +95,7 @@ def test_cache_is_bounded(database, a_service, monkeypatch):
         with pytest.raises(UnknownPromptError):
             service.resolve(f"name_{n}")
 
-    assert len(service._cache) <= 3
+    assert [f"name_{n}" for n in (17, 18, 19)] == list(service._cache)
 
 
 def test_unknown_way_of_capturing_is_refused(a_service):
@@ -105,10 +105,17 @@ def test_unknown_way_of_capturing_is_refused(a_service):
 
 
 def test_impossible_name_is_an_unknown_prompt(service):
-    """What cannot be a name is not asked for."""
+    """What cannot be a name or a version is not asked for, and does no harm to others."""
     for name in ("No Such", "a" * 101, "x\0y", "\ud800", ""):
         with pytest.raises(UnknownPromptError):
             service.resolve(name)
+        with pytest.raises(UnknownPromptError):
+            service.resolve(name, version=1)
+    for version in (-1, 2**31, 2**70):
+        with pytest.raises(UnknownPromptError):
+            service.resolve(NLU, version=version)
+
+    assert ("database", None) == (service.resolve(NLU).source, service.trouble)
 
 
 def test_damaged_row_is_not_served(database, service):
@@ -140,6 +147,32 @@ def test_subject_keeps_its_arm_and_the_log_says_which(database, a_service):
     assert {call.prompt.version} == arms["7"]
     arm = {1: "control", 2: "treatment"}[call.prompt.version]
     assert [(arm, False)] == [(row[3], row[4]) for row in database.rows(LOGGED)]
+
+
+def test_subject_may_be_a_number(database, a_service):
+    """Many applications have numbers for their users; a number and its digits are one."""
+    service = a_service(database.dsn)
+
+    calls = [service.render(NLU, VALUES, subject=subject) for subject in (7, "7")]
+
+    assert calls[0].subject_hash == calls[1].subject_hash
+
+
+def test_prompt_is_unicode_whatever_the_environment_says(
+    database, a_service, monkeypatch
+):
+    """PGCLIENTENCODING is for others: a prompt arrives and is logged as it is."""
+    smile = f"UPDATE prompt_templates SET description = '🙂' WHERE name = '{NLU}'"
+    run(database, smile)
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    service = a_service(database.dsn, capture="full")
+
+    call = service.render(NLU, {**VALUES, "user_input": "Ж"})
+
+    assert service.log(call)
+    assert "🙂" == call.prompt.description
+    monkeypatch.delenv("PGCLIENTENCODING")
+    assert "Ж" == database.rows(LOGGED)[0][9]["user_input"]
 
 
 def test_without_subject_or_key_the_active_version_is_served(database, a_service):
@@ -208,6 +241,7 @@ def test_answer_of_the_model_is_checked_too(database, service):
         service.check(call, "ask me@example.org")
 
     assert ["blocked"] == [row[2] for row in database.rows(LOGGED)]
+    assert "" == service.check(call, None).response  # a model may say nothing
 
 
 @pytest.mark.parametrize(
@@ -242,7 +276,7 @@ def test_row_holds_what_the_caller_says_as_far_as_it_fits(database, a_service):
         model="m" * 500,
         cost_usd=float("nan"),
         error_type="T" * 500,
-        error_message="me@example.org " + "x" * 5000,
+        error_message=OSError("me@example.org " + "x" * 10_000_000),
         trace_id="t" * 500,
     )
 

@@ -26,6 +26,7 @@ def end_cool_down(service):
     """Make as if five seconds had passed."""
     for link in (service._reads, service._writes):
         link._rests_until = 0.0
+    service._cache = {key: (0.0, value) for key, (_, value) in service._cache.items()}
 
 
 @contextlib.contextmanager
@@ -175,25 +176,46 @@ def test_read_only_database_serves_and_drops_the_log(database, a_service):
     assert "database" == call.prompt.source
     assert [False] * 3 == written
     assert 3 == service.dropped
+    assert "read-only" in str(service.trouble)
 
 
-@pytest.mark.parametrize(
-    ("missing", "source"),
-    [("prompt_guardrails", "database"), ("prompt_templates", "fallback")],
-)
-def test_half_migrated_database_is_filled_in_from_the_code(
-    database, a_service, missing, source
-):
-    """Without its table a prompt comes from the code, and so do the guardrails."""
-    run(database, f"DROP TABLE {missing} CASCADE")
+def test_database_without_its_prompts_is_filled_in_from_the_code(database, a_service):
+    """Half migrated, the prompts' table missing: the code's prompt, and its trouble told."""
+    run(database, "DROP TABLE prompt_templates CASCADE")
     service = a_service(database.dsn)
 
-    call = service.render(NLU, VALUES)
-    end_cool_down(service)
+    assert "fallback" == service.render(NLU, VALUES).prompt.source
+    assert "prompt_templates" in str(service.trouble)
 
-    assert source == call.prompt.source
+
+def test_database_without_its_guardrails_is_guarded_by_the_code(database, a_service):
+    """Half migrated, the guardrails missing: the code's stand in for them, and prompts are
+    served from the database all the same.
+    """
+    run(database, "DROP TABLE prompt_guardrails CASCADE")
+    service = a_service(database.dsn)
+
     with pytest.raises(GuardrailBlockedError, match="pii_detection_basic"):
         service.render(NLU, {**VALUES, "user_input": "me@example.org"})
+
+    assert "prompt_guardrails" in str(service.trouble)
+    assert "database" == service.resolve("educational_script_generation").source
+
+
+def test_what_failed_is_not_asked_again_for_a_moment(database, a_service):
+    """A missing table costs one question in five seconds, and not one a call."""
+    service = a_service(database.dsn)
+    run(database, "ALTER TABLE prompt_guardrails RENAME TO elsewhere")
+    service.render(NLU, VALUES)
+    run(database, "ALTER TABLE elsewhere RENAME TO prompt_guardrails")
+    run(database, "UPDATE prompt_guardrails SET is_active = false")
+    mail = {**VALUES, "user_input": "me@example.org"}
+
+    with pytest.raises(GuardrailBlockedError):
+        service.render(NLU, mail)
+    end_cool_down(service)
+
+    assert service.render(NLU, mail)
 
 
 def test_address_that_cannot_be_read_is_refused_at_the_start(a_service):

@@ -11,6 +11,7 @@ from tests.fix_emulator import PARENT, PROJECT, REGION
 from tests.fix_story import BUILD
 
 REPOSITORY = f"{PARENT}/connections/github/repositories/backend"
+TRIGGER = f"repository: {REPOSITORY}\nbranch: ^main$\napproval: true\n"
 PRIVATE = "postgresql://vividly:s3cret@10.240.0.3:5432/vividly"
 
 
@@ -21,7 +22,7 @@ def checkout(story):
         "prod",
         PRIVATE,
         connector="ready-connector",
-        trigger={"repository": REPOSITORY, "branch": "^main$", "approval": True},
+        trigger=TRIGGER,
     )
     story.emulator.data(checkouts={REPOSITORY: str(made.root)})
     return made
@@ -64,14 +65,13 @@ def test_a_trigger_is_made_once_and_kept_as_the_file_says(
     story, verb, builds, monkeypatch
 ):
     """Created, then so already, then updated by what has changed."""
-    approved = {"repository": REPOSITORY, "branch": "^main$", "approval": True}
-    made = story.checkout("staging", PRIVATE, trigger=approved)
+    made = story.checkout("staging", PRIVATE, trigger=TRIGGER)
     monkeypatch.chdir(made.root)
 
     shown = verb("trigger", "show", "staging")
     created = verb("trigger", "apply", "staging")
     again = verb("trigger", "apply", "staging")
-    made.edit(made.target.file, "^main$", "^release$")
+    made.edit("triggers/staging.yaml", "^main$", "^release$")
     updated = verb("trigger", "apply", "staging")
 
     found = trigger_of(builds, "staging")

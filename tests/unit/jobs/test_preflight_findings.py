@@ -322,6 +322,23 @@ def test_a_build_file_is_judged_as_cloud_build_would():
     assert 'key "_EXTRA" in the substitution data is not matched' in many.why
 
 
+@pytest.mark.parametrize(
+    ("changes", "document", "says"),
+    [
+        ({"build_timeout_s": 7200}, {}, "timeout: 5400s, and environments/dev.yaml"),
+        ({"queue_timeout_s": 60}, {}, "queueTtl: 600s, and environments/dev.yaml"),
+        ({}, {"timeout": None}, "timeout: 3600s"),
+        ({"task_timeout_s": 4951}, {}, "after 5400 s, and it may take 5401 s"),
+    ],
+)
+def test_times_that_contradict_each_other_are_caught(changes, document, says):
+    """The build file's are in force; a launch that waits by others waits wrongly."""
+    found = only(a_target(**changes), local={"document": DOCUMENT | document})
+
+    assert ("build-file", Weight.FATAL) == (found.check, found.weight)
+    assert says in found.what
+
+
 def test_a_migration_that_is_not_where_the_runner_looks_is_caught():
     """Build #4a: `backend/migrations` in the settings, `migrations` in the image."""
     target = a_target(variables={"MIGRATE_DIR": "backend/migrations"})

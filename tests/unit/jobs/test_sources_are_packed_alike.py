@@ -3,11 +3,13 @@
 import io
 import os
 import tarfile
+from pathlib import PurePosixPath
 
 import pytest
 
 from jobs import source
 from jobs.errors import SourceMissing
+from tests.fix_cli import CHECKOUT
 
 ALLOWED = ("Dockerfile.migrate", "migrations/")
 
@@ -70,3 +72,37 @@ def test_what_is_missing_is_named(checkout, missing):
     """Before anything is uploaded."""
     with pytest.raises(SourceMissing, match=missing):
         source.pack(checkout, (missing,))
+
+
+def gcloud_would_take(text):
+    """Return the list that a .gcloudignore lets through, in the form of ours."""
+    lines = [line for line in text.splitlines() if line and line[0] != "#"]
+    assert "/*" == lines[0]
+    let = [line[2:] for line in lines if line.startswith("!/")]
+    narrowed = {line[1:-1] for line in lines[1:] if line.endswith("/*")}
+    return sorted(name for name in let if name not in narrowed)
+
+
+def test_gcloud_uploads_the_same_list():
+    """What `gcloud builds submit` takes of a checkout is what a launch takes."""
+    text = (CHECKOUT / ".gcloudignore").read_text(encoding="utf-8")
+    ignored = {line.rstrip("/") for line in text.splitlines() if line[:1] not in "#!/"}
+
+    assert sorted(source.ALLOWED) == gcloud_would_take(text)
+    assert source._LEFT_OUT | {"*.pyc"} == ignored
+
+
+def test_this_repository_packs_to_some_hundred_kilobytes():
+    """Nothing but what the image is built of; the seeds uploaded 1.1 GiB."""
+    packed = source.pack(CHECKOUT)
+
+    with tarfile.open(fileobj=io.BytesIO(packed.content)) as archive:
+        names = archive.getnames()
+
+    assert list(packed.files) == names
+    assert [] == [n for n in names if not n.startswith(source.ALLOWED)]
+    assert {".sql", ".py", ".yaml", ".txt", ".toml", ".migrate", ".typed"} == {
+        PurePosixPath(name).suffix for name in names
+    }
+    assert len(packed.content) < 256 * 1024
+    assert packed == source.pack(CHECKOUT)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prompts.detectors import DETECTORS, see
-from prompts.guardrails import Finding, Guardrail, check, without_pii
+from prompts.guardrails import LONGEST, Finding, Guardrail, check, without_pii
 
 MAIL = "me@example.org"
 
@@ -96,6 +96,16 @@ def test_block_and_redact_fail_closed_and_warn_and_log_fail_open(broken, action)
 
     assert [("unavailable", 1)] == [(f.entity_type, f.found) for f in checked.findings]
     assert (action in {"block", "redact"}) == (checked.blocked is not None)
+
+
+@pytest.mark.parametrize("action", ["block", "warn"])
+def test_text_too_long_to_look_at_is_one_that_cannot_be_evaluated(action):
+    """A megabyte is looked at in a second; of more nobody can say that it is harmless."""
+    checked = run([rule(action)], "x" * (LONGEST + 1))
+
+    assert ["unavailable"] == [f.entity_type for f in checked.findings]
+    assert ("block" == action) == (checked.blocked is not None)
+    assert () == run([rule(action)], "x" * LONGEST).findings
 
 
 def test_length_limit_cuts_when_it_redacts():

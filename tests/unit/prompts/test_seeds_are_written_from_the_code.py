@@ -5,9 +5,7 @@ import re
 import pytest
 
 from prompts import export
-from prompts.builtin import GUARDRAILS, PROMPTS
 from prompts.errors import RefusedError
-from prompts.manifest import SEED_GUARDRAILS, SEED_PROMPTS
 from prompts.prompt import make
 from tests.fix_cli import CHECKOUT
 
@@ -29,18 +27,6 @@ def test_seed_section_is_what_the_code_says():
 
     assert section is not None
     assert export.seeds() == section.group(1)
-
-
-def test_manifest_lists_what_the_code_holds():
-    """The verification goes by the same names, variables and hashes."""
-    assert {
-        (p.name, p.category, p.purpose, p.variables, p.content_hash)
-        for p in PROMPTS.values()
-    } == {
-        (s.name, s.category, s.purpose, tuple(s.variables), s.content_hash)
-        for s in SEED_PROMPTS
-    }
-    assert SEED_GUARDRAILS == {rule.name: rule.guardrail_type for rule in GUARDRAILS}
 
 
 def test_export_is_numbered_after_the_newest_file(tmp_path):

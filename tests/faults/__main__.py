@@ -1,0 +1,84 @@
+"""``python -m tests.faults``: a campaign, or one case again.
+
+``make faults N=2000`` runs so many cases of every fault and writes the table of
+docs/faults.md. A failing case prints the command that repeats it.
+"""
+
+import argparse
+import sys
+import time
+
+from docs._generate.pages import CHECKOUT, cog
+from tests.faults.campaign import WORKERS, Answer, Task, account, carry_out
+from tests.faults.catalogue import FAULTS, fault
+from tests.faults.report import keep
+
+EVERY_S = 30.0
+
+
+def arguments() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults")
+    numbers = [module.NUMBER for module in FAULTS]
+    parser.add_argument(
+        "--fault",
+        type=int,
+        action="append",
+        choices=numbers,
+        help="only this one (repeatable)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="the first case")
+    parser.add_argument("-n", type=int, help="cases of each fault (default: its own)")
+    parser.add_argument("--workers", type=int, default=WORKERS)
+    parser.add_argument("--dry", action="store_true", help="write no table")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run the campaign; 0 when everything was survived."""
+    asked = arguments()
+    chosen = [m for m in FAULTS if not asked.fault or m.NUMBER in asked.fault]
+    tasks = [
+        Task(module.NUMBER, asked.seed + k)
+        for module in chosen
+        for k in range(asked.n or module.TIMES)
+    ]
+    answers: list[Answer] = []
+    server, told = "", time.monotonic()
+    for answer in carry_out(tasks, min(asked.workers, len(tasks))):
+        if isinstance(answer, str):
+            server = answer
+            continue
+        answers.append(answer)
+        if answer.failure:
+            say_failure(answer)
+        elif len(tasks) == 1:
+            print(answer.point)
+        if time.monotonic() - told > EVERY_S:
+            told = time.monotonic()
+            failed = sum(bool(a.failure) for a in answers)
+            print(f"{len(answers)} of {len(tasks)} tried, {failed} failed", flush=True)
+    for module in chosen:
+        total = account([a for a in answers if a.task.fault == module.NUMBER], server)
+        print(
+            f"fault {module.NUMBER}, {module.TITLE}: tried {total.tried} times at "
+            f"{total.points} points, survived {total.survived}"
+        )
+        if not asked.dry:
+            keep(module.NUMBER, total)
+    if not asked.dry:
+        page = CHECKOUT / "docs" / "faults.md"
+        page.write_text(cog(page.read_text(encoding="utf-8")), encoding="utf-8")
+    return int(any(answer.failure for answer in answers))
+
+
+def say_failure(answer: Answer) -> None:
+    """Say what did not hold, and how to see it again."""
+    task = answer.task
+    again = f"python -m tests.faults --dry --fault {task.fault} --seed {task.seed} -n 1"
+    title = fault(task.fault).TITLE
+    print(f"--- {title}: not survived\n{answer.failure}\n  again: {again}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""A short selection of the fault ring's cases; ``make faults`` runs them by the thousand."""
+
+import pytest
+
+from tests.faults.bench import Bench
+from tests.faults.catalogue import fault
+
+#: Fault and seed. One scenario serves all of a fault, so that it is prepared once.
+SELECTION = [(1, 0), (1, 12), (1, 24)]
+
+
+@pytest.fixture(scope="module")
+def bench(postgres_server, tmp_path_factory):
+    """A template on the worker's server, and a scratch directory."""
+    return Bench(postgres_server, tmp_path_factory.mktemp("faults"))
+
+
+@pytest.mark.parametrize(("number", "seed"), SELECTION)
+def test_fault_is_survived(bench, number, seed):
+    """After the fault a run without faults finishes: all of it exactly once, and the
+    exit code of the first told the truth.
+    """
+    assert fault(number).attempt(bench, seed).point

@@ -1,0 +1,26 @@
+"""How many processes run the tests, and which tests share one.
+
+Loaded by pytest. Tests that share something expensive (an emulated Google Cloud) go to one
+worker, so that it is made once and not once in each. Never changes which tests run.
+"""
+
+import os
+
+import pytest
+
+#: What is made once for many tests, and how far it is shared: a module, or everything.
+SHARED = {"story": None, "rehearsal_cloud": None, "shared_emulator": "emulator"}
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Half as many again as there are cores: the tests wait for servers a good deal."""
+    return min(6, max(2, (os.cpu_count() or 1) * 3 // 2))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Keep together what shares a fixture."""
+    for item in items:
+        for fixture in SHARED.keys() & set(getattr(item, "fixturenames", ())):
+            group = SHARED[fixture] or item.module.__name__
+            item.add_marker(pytest.mark.xdist_group(group))
