@@ -15,7 +15,7 @@ PURE := errors misfits refusals faults migration config dsn duration events stat
 
 # The same of the orchestrator.
 PURE_JOBS := errors names settings config spec lifecycle judging findings events logmerge polling \
-    links queries
+    links queries resources bootstrap
 
 CODE := migrate prompts jobs emulator scripts benchmarks docs/_generate tests
 
@@ -56,6 +56,10 @@ migrate: $(STAMP) ## Apply the pending migrations and verify them (ENV=dev: in t
 .PHONY: rehearse
 rehearse: $(STAMP) ## Run the whole pipeline on this machine, with an emulated Google Cloud
 	@$(PY) -m jobs.rehearsal $(ARGS)
+
+.PHONY: bootstrap
+bootstrap: $(STAMP) ## Print what makes an empty project ready for ENV (ARGS=--apply does it)
+	@$(PY) scripts/bootstrap_gcp.py $(ENV) $(ARGS)
 
 .PHONY: status
 status: $(STAMP) ## Show what is applied and what is pending

@@ -180,29 +180,43 @@ def standing(
 # --- as commands ----------------------------------------------------------------------
 
 
-def command(grant: Grant) -> str:
-    """Return the gcloud command that makes a grant."""
+def words(grant: Grant) -> tuple[str, ...]:
+    """Return the words after ``gcloud`` that make a grant; they may be repeated."""
     service, _, path = grant.resource.removeprefix("//").partition("/")
     parts = path.split("/")
-    last = parts[-1]
-    words = {
-        "cloudresourcemanager": f"projects add-iam-policy-binding {last}",
-        "iam": f"iam service-accounts add-iam-policy-binding {last}",
-        "storage": f"storage buckets add-iam-policy-binding gs://{last}",
-        "secretmanager": f"secrets add-iam-policy-binding {last} --project={parts[1]}",
+    last, place = parts[-1], parts[3] if len(parts) > 3 else ""  # noqa: PLR2004 - P/R/K/N
+    bind = "add-iam-policy-binding"
+    group: Mapping[str, tuple[str, ...]] = {
+        "cloudresourcemanager": ("projects", bind, last),
+        "iam": ("iam", "service-accounts", bind, last, *_home_of(last)),
+        "storage": ("storage", "buckets", bind, f"gs://{last}"),
+        "secretmanager": ("secrets", bind, last, f"--project={parts[1]}"),
         "artifactregistry": (
-            f"artifacts repositories add-iam-policy-binding {last}"
-            f" --project={parts[1]} --location={parts[3:4] and parts[3]}"
+            *("artifacts", "repositories", bind, last),
+            *(f"--project={parts[1]}", f"--location={place}"),
         ),
         "compute": (
-            f"compute networks subnets add-iam-policy-binding {last}"
-            f" --project={parts[1]} --region={parts[3:4] and parts[3]}"
+            *("compute", "networks", "subnets", bind, last),
+            *(f"--project={parts[1]}", f"--region={place}"),
         ),
-    }[service.removesuffix(".googleapis.com")]
+    }
     # A project whose policy has a condition makes gcloud ask; the answer is given here.
-    none = " --condition=None" if service.startswith("cloudresource") else ""
-    member = shlex.quote(grant.member)
-    return f"gcloud {words} --member={member} --role={grant.need.role}{none}"
+    none = ("--condition=None",) if service.startswith("cloudresource") else ()
+    return (
+        *group[service.removesuffix(".googleapis.com")],
+        *(f"--member={grant.member}", f"--role={grant.need.role}", *none),
+    )
+
+
+def _home_of(email: str) -> tuple[str, ...]:
+    """Return the project of an account, where its address says it: gcloud asks for it."""
+    project, own, _ = email.partition("@")[2].partition(".iam.gserviceaccount.com")
+    return (f"--project={project}",) if own else ()
+
+
+def command(grant: Grant) -> str:
+    """Return the gcloud command that makes a grant."""
+    return shlex.join(["gcloud", *words(grant)])
 
 
 def script(given: Sequence[Grant]) -> str:

@@ -23,8 +23,8 @@ from jobs.facts import Facts, Local, Remote, Unknown, Unreadable
 from jobs.imagefiles import Stage, image_of, stage_built
 from jobs.names import JobName
 from jobs.ports import Binding, Cloud, SecretVersion
-from jobs.preflight import APIS
 from jobs.preflight_access import OWN
+from jobs.resources import APIS, BY_SETTING, api_names
 
 T = TypeVar("T")
 
@@ -158,8 +158,7 @@ def _remote(
 
 
 def _apis() -> list[str]:
-    names = (*APIS, "vpcaccess", "compute", "sqladmin")
-    return [f"{name}.googleapis.com" for name in names]
+    return api_names([*APIS, *BY_SETTING])
 
 
 def _home(email: str, target: Target) -> str:

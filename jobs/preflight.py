@@ -8,6 +8,7 @@ it. Files are judged by `preflight_files`, access by `preflight_access`.
 
 from collections.abc import Callable, Sequence
 
+from jobs import resources
 from jobs.access import repository_of
 from jobs.address import DEFAULT_SOCKET, LONGEST_SOCKET, Address, Form
 from jobs.config import Target
@@ -15,12 +16,11 @@ from jobs.errors import BadName
 from jobs.facts import Facts, Unknown, Unreadable
 from jobs.findings import Finding, Weight
 from jobs.names import job_name, stable_job_name
+from jobs.resources import command
 from jobs.settings import Egress, JobMode
 
 Check = Callable[[Target, Facts], list[Finding]]
 
-#: The APIs of every launch, and those that a setting asks for.
-APIS = ("artifactregistry", "cloudbuild", "logging", "run", "secretmanager", "storage")
 #: What Cloud Run appends to a build's id; as long as the ids of Cloud Build are.
 _ANY_BUILD = "00000000-0000-4000-8000-000000000000"
 
@@ -63,11 +63,7 @@ def project(target: Target, facts: Facts) -> list[Finding]:
 
 def services(target: Target, facts: Facts) -> list[Finding]:
     """See that the APIs are enabled."""
-    needed = [*APIS]
-    needed += ["vpcaccess"] if target.connector else []
-    needed += ["compute"] if target.network or target.subnet else []
-    needed += ["sqladmin"] if target.cloudsql_instance else []
-    names = [f"{name}.googleapis.com" for name in needed]
+    names = resources.apis(target)
     found = facts.remote.services
     if isinstance(found, Unknown):
         return unasked(
@@ -81,7 +77,7 @@ def services(target: Target, facts: Facts) -> list[Finding]:
         f"not enabled: {', '.join(off)}",
         f"API [{off[0]}] has not been used in project {target.project} before or it is "
         "disabled",
-        f"gcloud services enable {' '.join(off)} --project={target.project}",
+        command(resources.enable(off, target.project)),
     )
 
 
@@ -133,17 +129,14 @@ def connector(target: Target, facts: Facts) -> list[Finding]:
             "connector",
             f"there is no VPC connector {short} in {target.region}",
             f"Resource '{name}' was not found",
-            f"gcloud compute networks vpc-access connectors create {short} "
-            f"--project={target.project} --region={target.region} --network=default "
-            "--range=10.8.0.0/28",
+            command(resources.connector(target).make),
         )
     if state != "READY":
         return wrong(
             "connector",
             f"VPC connector {short} is {state}",
             f"VPC connector {name} is not ready",
-            f"gcloud compute networks vpc-access connectors describe {short} "
-            f"--project={target.project} --region={target.region}",
+            command(resources.connector(target).look[:-1]),
         )
     return fine("connector", f"VPC connector {short} is ready")
 
@@ -156,13 +149,11 @@ def subnet(target: Target, facts: Facts) -> list[Finding]:
     if isinstance(found, Unknown):
         return unasked("subnet", f"subnet {short}", found, "compute.networkViewer")
     if found is None:
-        network = target.network.rpartition("/")[2] or "default"
         return wrong(
             "subnet",
             f"there is no subnet {short} in {target.region}",
             f"VPC subnetwork '{target.subnet}' not found.",
-            f"gcloud compute networks subnets create {short} --project={target.project} "
-            f"--region={target.region} --network={network} --range=10.9.0.0/26",
+            command(resources.subnet(target).make),
         )
     bits = found.rpartition("/")[2]
     if bits.isdecimal() and int(bits) > 26:  # noqa: PLR2004 - /26 is the smallest
@@ -185,9 +176,8 @@ def secret(target: Target, facts: Facts) -> list[Finding]:
             "secret",
             f"there is no version {asked} of secret {name}",
             f"Secret [{target.secret_name}] not found or has no versions.",
-            f"gcloud secrets create {name} --project={target.project} "
-            f"--replication-policy=automatic; python -m jobs secret set-url "
-            f"{target.env} --new",
+            f"{command(resources.secret(target).make)}; "
+            f"python -m jobs secret set-url {target.env} --new",
         )
     if found.state != "ENABLED":
         return wrong(
@@ -362,9 +352,7 @@ def repository(target: Target, facts: Facts) -> list[Finding]:
             "repository",
             f"there is no repository {place.repository} in {place.region}",
             f'name unknown: Repository "{place.repository}" not found',
-            f"gcloud artifacts repositories create {place.repository} "
-            f"--project={place.project} --location={place.region} "
-            "--repository-format=docker",
+            command(resources.repository(place).make),
         )
     return fine("repository", f"repository {place.repository} exists")
 
@@ -377,10 +365,7 @@ def bucket(target: Target, facts: Facts) -> list[Finding]:
     if found:
         return fine("bucket", f"gs://{target.bucket} exists")
     text = f"gs://{target.bucket} does not exist; the upload will make it, if you may"
-    cure = (
-        f"gcloud storage buckets create gs://{target.bucket} --project={target.project} "
-        f"--location={target.region} --uniform-bucket-level-access"
-    )
+    cure = command(resources.bucket(target).make)
     return [Finding("bucket", Weight.WARNING, text, cure=cure)]
 
 

@@ -7,6 +7,7 @@ group, a custom role, a folder or an organisation may give is called unclear, no
 
 from collections.abc import Sequence
 
+from jobs import resources
 from jobs.access import (
     Grant,
     Standing,
@@ -46,13 +47,11 @@ def accounts(target: Target, facts: Facts) -> list[Finding]:
             role = "iam.serviceAccountViewer"
             found += unasked("account", f"service account {email}", known, role)
         elif not known:
-            name, _, domain = email.partition("@")
-            owner = domain.removesuffix(".iam.gserviceaccount.com")
             found += wrong(
                 "account",
                 f"there is no service account {email}, or it is disabled",
                 f"Service account {email} does not exist.",
-                f"gcloud iam service-accounts create {name} --project={owner}",
+                resources.command(resources.account(email).make),
             )
     named = (target.build_service_account, target.job_service_account)
     if not all(named):

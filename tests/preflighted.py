@@ -11,7 +11,7 @@ from jobs.config import Target
 from jobs.facts import Facts, Local, Remote
 from jobs.imagefiles import image_of
 from jobs.ports import Binding, SecretVersion
-from jobs.preflight import APIS
+from jobs.resources import APIS
 from jobs.roles import LEAST
 
 NUMBER = "123456789012"

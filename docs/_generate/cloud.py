@@ -3,12 +3,16 @@
 Called by cog, from the comments in the pages that say so.
 """
 
-from docs._generate.pages import CHECKOUT
+import textwrap
+
+from docs._generate.pages import CHECKOUT, blocks
 from docs._generate.reference import code, table
-from jobs import source
+from jobs import bootstrap, source
+from jobs.config import target_from
+from jobs.resources import command
 from jobs.roles import COVERED_BY, LEAST, Case, Who
 
-__all__ = ["covered_table", "roles_table", "upload"]
+__all__ = ["covered_table", "made_for_first_launch", "roles_table", "upload"]
 
 #: A figure in a page is rounded up to this, so that not every change makes a new one.
 _STEP = 10_000
@@ -65,3 +69,23 @@ def upload() -> str:
     most = -(-packed // _STEP) * _STEP // 1000
     names = ", ".join(map(code, source.ALLOWED))
     return f"Packed, this checkout is less than {most} kB: {names}.\n"
+
+
+def made_for_first_launch() -> str:
+    """Return the commands that make what the environment of that page names."""
+    page = CHECKOUT / "docs/how-to/first-launch.md"
+    found = blocks(page.read_text(encoding="utf-8"))
+    first = next(b for b in found if b.language == "yaml")
+    target = target_from("\n".join(first.lines).encode(), "dev", str(page))
+    steps = bootstrap.steps(target, bootstrap.Wishes())
+    made = [s for s in steps if s.look or s is steps[0]]
+    lines = [_folded(command(step.make)) for step in made]
+    return "```sh\n" + "\n".join(lines) + "\n```\n"
+
+
+def _folded(line: str) -> str:
+    """Return a command in lines that fit a page."""
+    wrapped = textwrap.wrap(
+        line, 88, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    return " \\\n".join(wrapped)

@@ -5,6 +5,7 @@ import pickle
 import pytest
 
 from jobs import errors
+from jobs.provision import GcloudFailed
 from jobs.rehearsal import CannotRehearse
 from jobs.render import explain
 
@@ -41,6 +42,10 @@ SAMPLES = [
     errors.WaitedTooLong(what="start of the build", seconds=660.0),
     errors.LeftBehind(env="dev", things=("job dev-job",), reason="503"),
     CannotRehearse(what="the emulator", reason="it ended without a word"),
+    GcloudFailed(
+        command="gcloud secrets create database-url-dev",
+        reason="ERROR: (gcloud.secrets.create) PERMISSION_DENIED",
+    ),
 ]
 
 
@@ -68,7 +73,7 @@ def test_every_error_has_a_sample_and_a_code_of_its_own():
     declared = [
         kind.code
         for kind in errors.LaunchError.all()
-        if kind.__module__ in {"jobs.errors", "jobs.rehearsal"}
+        if kind.__module__ in {"jobs.errors", "jobs.provision", "jobs.rehearsal"}
     ]
 
     assert sorted(declared) == sorted(error.code for error in SAMPLES)
