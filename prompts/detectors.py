@@ -215,15 +215,17 @@ def toxicity(text: str, config: Mapping[str, Any]) -> Iterable[Span]:
 
 # --- prompt injection: a verb and its target, in one sentence -------------------------
 
-_GAP = r"(?:[^\w.!?;:。؟।\n]+\w+){{0,{most}}}?[^\w.!?;:。؟।\n]+"
+_BREAK = r"(?:[^\w.!?;:。؟।\n]|\n(?![^\S\n]*\n))+"  # within a sentence, a line may end
+_GAP = rf"(?:{_BREAK}\w+){{{{0,{{most}}}}}}?{_BREAK}"
 _DROP = (
     r"ignor\w*|disregard\w*|forget|overrid\w+|bypass\w*|neglect|discard|vergiss|missachte\w*"
     r"|oublie\w*|olvid\w+|esque[cç]\w+|dimentic\w+|negeer|vergeet|zignoruj|zapomnij"
+    r"|(?:don.?t|(?:do{g0})?not|never|stop){g0}(?:follow|obey)\w*"
 )
 _WHICH = (
     r"previous(?:ly)?|prior|above|earlier|preceding|existing|all|every|any|your|system|initial"
     r"|original|vorherig\w*|bisherig\w*|obig\w*|alle|deine|precedent\w*|toutes|vos|tes"
-    r"|anterior\w*|todas|previas|tutte|vorige|eerdere|poprzedni\w*"
+    r"|anterior\w*|todas|previas|tutte|vorige|eerdere|poprzedni\w*|sistema|systeme"
 )
 _ORDERS = (
     r"instruct\w*|prompts?|guidelines?|directives?|programming|safeguards?|safety rules"
@@ -235,8 +237,13 @@ _TELL = (
     r"reveal|show|print|repeat|output|display|tell|give|leak|dump|expose|share|recite|what is"
     r"|what are|zeige?|affiche\w*|muestra\w*|revela\w*|mostra\w*"
 )
-_HIDDEN = r"your|system|hidden|initial|secret|internal|original|dein\w*|votre|tes|tus?|seu|tuo"
-_FREE = r"restrict\w*|rules|filters?|limit\w*|guidelines|censorship|moral\w*|ethic\w*|safeguards"
+_HIDDEN = r"your|hidden|secret|internal|dein\w*|votre|tes|tus?|seu|tuo"
+_ALL = r"everything|alles|tout|todo|tutto|tudo"
+_ABOVE = r"above|oben|ci-dessus|arriba|sopra|acima"
+_FREE = (
+    r"polic\w+|restrict\w*|rules|filters?|limit\w*|guidelines|censorship|moral\w*|ethic\w*"
+    r"|safeguards"
+)
 _INJECTION = {
     kind: re.compile(
         rf"(?<!\w)(?:{pattern})(?!\w)".format(
@@ -247,13 +254,15 @@ _INJECTION = {
     for kind, pattern in {
         "override": (
             rf"(?:{_DROP}){{g3}}(?:(?:{_WHICH}){{g3}}(?:{_ORDERS})|(?:{_ORDERS}){{g2}}"
-            rf"(?:{_WHICH})|(?:{_OWN}){{g3}}(?:{_RULES})|everything{{g2}}(?:above|before{{g0}}(?:this|now)"
-            r"|previous(?:ly)?|told|said))"
+            rf"(?:{_WHICH})|(?:{_OWN}){{g3}}(?:{_RULES})|(?:{_RULES}){{g2}}(?:given|told)"
+            rf"|(?:{_ALL}){{g2}}(?:{_ABOVE}|before{{g0}}(?:this|now)|previous(?:ly)?|told|said)"
+            r"|(?:the{g0})?above(?={g0}(?:and|then|but|just)|[^\w\s]|\s*$))"
             r"|(?:ignore|disregard|forget|override|bypass)\w{{0,20}}?(?:previous|prior|above"
             r"|all|your)\w{{0,20}}?(?:instructions?|prompts?|rules|guidelines)"
         ),
         "reveal": (
-            rf"(?:{_TELL}){{g4}}(?:{_HIDDEN}){{g2}}(?:{_ORDERS})|(?:{_TELL}){{g3}}system{{g0}}message"
+            rf"(?:{_TELL}){{g6}}(?:(?:{_HIDDEN}){{g2}}|(?:system|initial|original){{g0}})"
+            rf"(?:{_ORDERS})|(?:{_TELL}){{g3}}system{{g0}}message|(?:{_TELL}){{g1}}everything{{g0}}above"
         ),
         "persona": (
             r"you{g1}are{g1}now{g3}(?:dan|unrestricted|unfiltered|uncensored|jailbroken|evil"
@@ -264,7 +273,7 @@ _INJECTION = {
     }.items()
 }
 _MARKS = re.compile(
-    r"<\|(?:im_start|im_end|system|endoftext)\|>|\[/?INST\]|<</?SYS>>"
+    r"<\|(?:im_start|im_end|system|endoftext)\|>|\[/?INST\]|<</?SYS>>|\[system\]\("
     r"|^[ \t]*(?:#{1,6} *)?\[?(?:new |updated |real )?(?:system|developer)"
     r"(?: prompt| message| instructions?| override)\]? *:"
     r"|^[ \t]*(?:#{1,6} *)?(?:new|updated|real) instructions? *:|^[ \t]*#{1,6} *system *:"

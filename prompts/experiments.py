@@ -13,6 +13,7 @@ CONTROL, TREATMENT = "control", "treatment"
 ALPHA = 0.05
 SRM_ALARM = 0.001
 SRM_SUBJECTS = 100  # below, the split says nothing yet
+FEWEST = 30  # in an arm; the interval is asymptotic and means nothing of a handful
 LOWER_IS_BETTER = ("latency_ms", "cost")
 
 
@@ -94,15 +95,16 @@ def judge(
     alpha: float = ALPHA,
 ) -> Verdict:
     """Say what may be concluded; it names no winner early, or from a broken split."""
+    planned = max(min_subjects, FEWEST)
     difference = treatment.mean - control.mean
-    half = half_width(control, treatment, min_subjects, alpha)
+    half = half_width(control, treatment, planned, alpha)
     srm_p = sample_ratio_p(control.seen, treatment.seen, percent)
     fewest = min(control.measured, treatment.measured)
     winner = None
     if control.seen + treatment.seen >= SRM_SUBJECTS and srm_p < SRM_ALARM:
         reason = f"the split is not the configured one (p = {srm_p:.2g}): find out why"
-    elif fewest < min_subjects:
-        reason = f"too early: {fewest} of {min_subjects} subjects in the smaller arm"
+    elif fewest < planned:
+        reason = f"too early: {fewest} of {planned} subjects in the smaller arm"
     elif abs(difference) <= half:
         reason = "undecided: the interval holds zero"
     else:

@@ -20,6 +20,7 @@ TRICKS = {
     "spaced": lambda text: "  ".join(" ".join(word) for word in text.split()),
     "lookalike": lambda text: text.translate(LOOKALIKE),
     "accents": lambda text: "".join(c + "\u0301" * c.isalpha() for c in text),
+    "lines": lambda text: "\n".join(text.split()),
     "tags": lambda text: "A cell. " + "".join(chr(0xE0000 + ord(c)) for c in text),
 }
 
@@ -49,9 +50,12 @@ class Score(NamedTuple):
         return self.hits / (self.hits + self.misses)
 
 
-def cases() -> list[Case]:
-    """Return every case, its trick played."""
-    path = Path(__file__).with_name("guardrail_cases.txt")
+KNOWN, UNSEEN = "guardrail_cases.txt", "guardrail_cases_unseen.txt"
+
+
+def cases(file: str = KNOWN) -> list[Case]:
+    """Return every case of a file, its trick played."""
+    path = Path(__file__).with_name(file)
     lines = [line for line in path.read_text("utf-8").splitlines() if line]
     rows = [line.split(" | ", 2) for line in lines if not line.startswith("# ")]
     return [Case(label, TRICKS[trick](text)) for label, trick, text in rows]
@@ -62,23 +66,27 @@ def speaks(kind: str, text: str) -> bool:
     return any(DETECTORS[kind](see(text).text, {}))
 
 
-def score(kind: str) -> Score:
+def score(kind: str, file: str = KNOWN) -> Score:
     """Measure one detector on all cases: those of the others are not its own."""
-    counted = Counter((c.label == kind, speaks(kind, c.text)) for c in cases())
+    counted = Counter((c.label == kind, speaks(kind, c.text)) for c in cases(file))
     return Score(counted[True, True], counted[True, False], counted[False, True])
 
 
 def table() -> str:
     """Return the table the documentation prints."""
     lines = [
-        "| detector | cases | found | missed | false alarms | precision | recall |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        "| detector | set | cases | found | missed | false alarms | precision | recall |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
     ]
     for kind in KINDS:
-        s = score(kind)
-        lines.append(
-            f"| `{kind}` | {s.hits + s.misses} | {s.hits} | {s.misses} | {s.false_alarms}"
-            f" | {s.precision:.3f} | {s.recall:.3f} |"
-        )
-    benign = sum(case.label == "benign" for case in cases())
-    return "\n".join([*lines, "", f"{len(cases())} cases, {benign} of them benign."])
+        for name, file in (("known", KNOWN), ("unseen", UNSEEN)):
+            s = score(kind, file)
+            lines.append(
+                f"| `{kind}` | {name} | {s.hits + s.misses} | {s.hits} | {s.misses}"
+                f" | {s.false_alarms} | {s.precision:.3f} | {s.recall:.3f} |"
+            )
+    sizes = [
+        f"{len(found)} {name} cases, {sum(c.label == 'benign' for c in found)} of them benign"
+        for name, found in (("known", cases()), ("unseen", cases(UNSEEN)))
+    ]
+    return "\n".join([*lines, "", f"{'; '.join(sizes)}."])

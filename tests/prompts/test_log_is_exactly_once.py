@@ -92,6 +92,27 @@ def test_reply_lost_after_the_effect_does_not_count_twice(database, a_service):
     assert [(2, 2)] == counters(database)
 
 
+UNLUCKY = """
+CREATE SEQUENCE tries;
+CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF nextval('public.tries') = 1 THEN
+        RAISE 'the victim of a deadlock' USING ERRCODE = '40P01';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER lose AFTER INSERT ON prompt_executions EXECUTE FUNCTION lose();
+"""
+
+
+def test_victim_of_a_deadlock_is_written_at_the_second_try(database, service):
+    """Somebody else's transaction may well lock in another order: the row is not lost."""
+    call = service.render(NLU, VALUES)
+    run(database, UNLUCKY)
+
+    assert service.log(call)
+    assert [(1, 1)] == counters(database)
+
+
 def test_call_logged_again_by_its_caller_is_one_row(database, service):
     """The id is the call's."""
     call = service.render(NLU, VALUES)

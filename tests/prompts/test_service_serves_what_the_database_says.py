@@ -89,13 +89,15 @@ def test_fork_leaves_its_parents_connection_alone(database, a_service):
 def test_cache_is_bounded(database, a_service, monkeypatch):
     """Names without end do not fill the memory."""
     monkeypatch.setattr(prompts_service, "MOST_CACHED", 3)
-    service = a_service(database.dsn)
+    service = a_service(database.dsn, cache_seconds=0)
 
     for n in range(20):
+        service.resolve(NLU)
         with pytest.raises(UnknownPromptError):
             service.resolve(f"name_{n}")
+        assert NLU in service._cache  # what is asked for again is not pushed out
 
-    assert [f"name_{n}" for n in (17, 18, 19)] == list(service._cache)
+    assert ["name_18", NLU, "name_19"] == list(service._cache)
 
 
 def test_unknown_way_of_capturing_is_refused(a_service):
@@ -231,6 +233,19 @@ def test_blocked_call_is_logged_without_what_was_found(database, a_service):
         *(NLU, "database", "blocked", None, True, 0, None, None, "dev"),
         *(None, None, None, [found]),
     )
+
+
+def test_redaction_reaches_what_is_sent_and_what_comes_back(database, service):
+    """The model does not see what was taken out, nor does the caller see what it says."""
+    run(database, "UPDATE prompt_guardrails SET action = 'redact'")
+
+    call = service.render(NLU, {**VALUES, "user_input": "from me@example.org"})
+    call = service.check(call, "to me@example.org")
+
+    assert "from [email]" in call.text
+    assert "example.org" not in call.text
+    assert ("from [email]", "to [email]") == (call.values["user_input"], call.response)
+    assert ["email", "email"] == [finding.entity_type for finding in call.findings]
 
 
 def test_answer_of_the_model_is_checked_too(database, service):

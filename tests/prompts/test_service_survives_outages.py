@@ -20,6 +20,10 @@ DISCONNECT = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'prompts'
 """
+WAITING = """
+SELECT FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'prompts' AND wait_event_type = 'Lock'
+"""
 
 
 def end_cool_down(service):
@@ -53,13 +57,13 @@ def listener(answer):
 
 
 def test_outage_costs_one_attempt_and_not_one_per_call(a_service):
-    """Fifty calls at a server that turns everybody away knock once for a prompt."""
+    """Sixty calls for three prompts at a server that turns everybody away knock once."""
     with listener(socket.socket.close) as (port, met):
         service = a_service(f"host=127.0.0.1 port={port} sslmode=disable")
 
-        served = [service.resolve(NLU) for _ in range(50)]
+        served = [service.resolve(name) for name in [*PROMPTS] * 20]
 
-    assert [PROMPTS[NLU]] * 50 == served
+    assert [*PROMPTS.values()] * 20 == served
     assert 1 == len(met)
 
 
@@ -105,6 +109,27 @@ def test_slow_database_serves_what_is_stale_or_the_code(database, a_service):
     assert took < 1.5
 
 
+def test_slow_log_keeps_nobody_from_a_prompt(database, a_service):
+    """The log has a connection of its own: while it waits, prompts are read."""
+    service = a_service(database.dsn, cache_seconds=0)
+    call = service.render(NLU, VALUES)
+    written = []
+    logger = threading.Thread(target=lambda: written.append(service.log(call)))
+    with contextlib.closing(database.connect()) as blocker, blocker.cursor() as cursor:
+        cursor.execute("LOCK TABLE prompt_executions IN ACCESS EXCLUSIVE MODE")
+        logger.start()
+        while not database.rows(WAITING):
+            time.sleep(0.01)
+
+        prompt = service.resolve(NLU)
+        still_waiting = database.rows(WAITING)
+
+    logger.join()
+    assert ("database", None) == (prompt.source, service.trouble)
+    assert still_waiting
+    assert [True] == written
+
+
 def test_threads_do_not_queue_up_behind_a_slow_database(database, a_service):
     """Sixteen at once wait for one question, not for sixteen."""
     service = a_service(database.dsn)
@@ -126,6 +151,15 @@ def test_threads_do_not_queue_up_behind_a_slow_database(database, a_service):
 
     assert [PROMPTS[NLU]] * 16 == served
     assert took < 1.5
+
+
+def test_who_has_something_stale_does_not_wait_for_who_asks(database, a_service):
+    """One thread asks; the others go on with what they have."""
+    service = a_service(database.dsn, cache_seconds=0)
+    known = service.resolve(NLU)
+
+    with service._refresh:  # somebody is asking
+        assert known == service.resolve(NLU)
 
 
 def test_outage_serves_what_is_stale_and_recovery_is_noticed(database, a_service):

@@ -5,12 +5,15 @@ import time
 import pytest
 
 from prompts.detectors import DETECTORS, see
-from tests.prompts.labelled import KINDS, cases, score
+from tests.prompts.labelled import KINDS, KNOWN, UNSEEN, cases, score
 
 PROMISED = {
-    "pii": (0.98, 0.94),
-    "toxicity": (0.98, 0.93),
-    "prompt_injection": (0.97, 0.91),
+    ("pii", KNOWN): (0.97, 0.93),
+    ("pii", UNSEEN): (1.0, 0.95),
+    ("toxicity", KNOWN): (0.98, 0.92),
+    ("toxicity", UNSEEN): (1.0, 0.88),
+    ("prompt_injection", KNOWN): (0.98, 0.91),
+    ("prompt_injection", UNSEEN): (1.0, 0.66),
 }
 HOSTILE = [
     "a" * 20_000,
@@ -39,12 +42,21 @@ def test_there_are_enough_cases_of_every_kind():
     assert all(70 <= labels.count(label) for label in {*KINDS, "benign"})
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_precision_and_recall_are_at_least_as_promised(kind):
-    """The documentation prints the figures; they may only get better."""
-    precision, recall = PROMISED[kind]
+def test_cases_that_were_not_seen_are_no_others_in_disguise():
+    """The second set measures something: it shares no case with the first."""
+    unseen = cases(UNSEEN)
 
-    measured = score(kind)
+    assert 90 <= len(unseen) == len(set(unseen) - set(cases()))
+    assert {*KINDS, "benign"} == {case.label for case in unseen}
+
+
+@pytest.mark.parametrize("file", [KNOWN, UNSEEN])
+@pytest.mark.parametrize("kind", KINDS)
+def test_precision_and_recall_are_at_least_as_promised(kind, file):
+    """The documentation prints the figures; they may only get better."""
+    precision, recall = PROMISED[kind, file]
+
+    measured = score(kind, file)
 
     assert precision <= measured.precision
     assert recall <= measured.recall

@@ -13,6 +13,7 @@ import pytest
 
 from prompts.experiments import (
     ALPHA,
+    FEWEST,
     SRM_ALARM,
     Arm,
     Split,
@@ -89,6 +90,30 @@ def test_equal_arms_with_a_long_tail_hardly_ever_have_a_winner():
     )
 
     assert named / 500 <= ALPHA
+
+
+def test_equal_arms_are_safe_from_impatience():
+    """An experiment that asks for one subject, looked at after each: still no more than the
+    nominal rate, where a handful of coins would name a winner in half of them.
+    """
+    chance = random.Random(5)
+    named = early = 0
+
+    for _ in range(500):
+        good, winners = [0, 0], []
+        for n in range(1, 46):
+            good = [total + chance.getrandbits(1) for total in good]
+            means = [total / n for total in good]
+            arms = [
+                Arm(n, n, mean, mean * (1 - mean) * n / max(n - 1, 1)) for mean in means
+            ]
+            verdict = judge(*arms, percent=50, min_subjects=1)
+            winners.append(verdict.winner)
+            early |= n < FEWEST and verdict.winner is not None
+        named += any(winners)
+
+    assert named / 500 <= ALPHA
+    assert not early
 
 
 def test_real_difference_is_found_and_the_right_arm_named():
