@@ -65,12 +65,10 @@ def see(text: str) -> Seen:
     plain = text
     origin: Sequence[int] = range(len(text))
     if not text.isascii():
-        pairs = [
-            (c, at)
-            for at, character in enumerate(text)
-            for c in (character if character < "\x80" else _plain(character))
-        ]
-        plain, origin = "".join(c for c, _ in pairs), [at for _, at in pairs]
+        table = {ord(character): _plain(character) for character in set(text)}
+        plain = text.translate(table)
+        if any(len(looks) != 1 for looks in table.values()):
+            origin = [at for at, c in enumerate(text) for _ in table[ord(c)]]
     runs = [run.span() for run in _SPACED.finditer(plain)]
     if runs:
         dropped = {at for start, end in runs for at in range(start + 1, end, 2)}
