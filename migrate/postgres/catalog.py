@@ -66,7 +66,7 @@ class Recorder:
             self._floor = self.floor()
             # Without our own search_path: this is what unqualified names of files mean.
             rows = self._session.results(
-                b"SELECT pg_catalog.current_schemas(false)::text[]"
+                b"SELECT pg_catalog.current_schemas(false)::pg_catalog.text[]"
             )
             self._path = tuple(rows[0][0]) if rows else ()
         ready = self._prepared or self._session.in_transaction

@@ -13,7 +13,7 @@ import psycopg2
 
 from migrate.postgres import lock
 from migrate.postgres.catalog import Identity
-from migrate.postgres.session import Session
+from migrate.postgres.session import OWN_PATH, Session
 from migrate.postgres.sql import identifier, literal
 
 #: How often the holder says that it lives, and when silence means that it does not.
@@ -99,7 +99,7 @@ class Lease:
         if not has_schema:
             session.run(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         if not has_table:
-            session.run(_CREATE.format(table=self._table))
+            session.run(f"{OWN_PATH}{_CREATE.format(table=self._table)}")
             session.take_notices()
 
     def beat(self, session: Session) -> None:

@@ -39,7 +39,7 @@ from migrate.postgres.catalog import Eraser, Identity, Recorder
 from migrate.postgres.diagnose import ends_transactions
 from migrate.postgres.history import Facts, History
 from migrate.postgres.inventory import show_created
-from migrate.postgres.session import Session
+from migrate.postgres.session import OWN_PATH, Session
 from migrate.postgres.stepwise import apply_stepwise, undo_stepwise
 from migrate.postgres.traits import Traits
 from migrate.postgres.transaction import apply_together
@@ -235,7 +235,7 @@ class Worker:
                 apply_together(work, [script], "COMMIT")
             else:
                 undo_stepwise(work, script)
-                self.session.run(eraser.record(script, Traits()))
+                self.session.run(f"{OWN_PATH}{eraser.record(script, Traits())}")
         except ConnectionLost as lost:
             raise SessionLost(file=file, reason=lost.reason) from lost
 
