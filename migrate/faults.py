@@ -102,6 +102,20 @@ class Interrupted(Failed):
         )
 
 
+class RecordRefused(Failed):
+    """The server refused what a migration needs to be recorded; it was not applied."""
+
+    code = "record-refused"
+    hint = "{cure}"
+
+    file: str
+    reason: str
+    cure: str
+
+    def __str__(self) -> str:
+        return f"{self.file} was not applied: {self.reason}"
+
+
 class LockReleased(Failed):
     """A migration let go of the lock that keeps other runners out."""
 

@@ -129,6 +129,7 @@ class DriftBlocks(Blocked):
         "edited": "restore the file, or accept the edit: python -m migrate repair {} --accept-edit",
         "missing": "restore the file, or forget the entry: python -m migrate repair {} --forget",
         "out of order": "give it a newer version, or apply it late: --out-of-order",
+        "unfinished": "apply again: it resumes where it stopped",
     }
 
     def __str__(self) -> str:
@@ -220,6 +221,19 @@ class PrivilegeMissing(Blocked):
 
     def __str__(self) -> str:
         return f"role {self.role} lacks {self.privilege} on {self.target}"
+
+
+class HistoryRefused(Blocked):
+    """The server refused to make, read or change the history."""
+
+    code = "history-refused"
+    hint = "what the server says is to be changed there; then run the command again"
+
+    table: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the history {self.table} cannot be used: {self.reason}"
 
 
 class NothingToUndo(Blocked):

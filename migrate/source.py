@@ -4,8 +4,10 @@ Called by the runner. Lists a directory, computes checksums, opens files for the
 Never writes.
 """
 
+import errno
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -95,7 +97,7 @@ def _read(
 def blocks(path: str) -> Iterator[bytes]:
     """Yield the bytes of a file in blocks of a megabyte. Raises `UnreadableFile`."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = _opened(path, os.O_RDONLY)
         try:
             while block := os.read(handle, _BLOCK):
                 yield block
@@ -103,6 +105,15 @@ def blocks(path: str) -> Iterator[bytes]:
             os.close(handle)
     except OSError as error:
         raise UnreadableFile(file=path, reason=_why(error)) from error
+
+
+def _opened(path: str, flags: int) -> int:
+    """Open a regular file: a pipe or a device might never come to an end, or a beginning."""
+    handle = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return handle
+    os.close(handle)
+    raise OSError(errno.EINVAL, "it is no regular file")
 
 
 def _digest(path: str) -> tuple[str, int, int]:
@@ -128,6 +139,6 @@ def _digest(path: str) -> tuple[str, int, int]:
 def open_file(path: str) -> BinaryIO:
     """Open a migration file for reading. Raises `UnreadableFile`."""
     try:
-        return open(path, "rb", buffering=0)
+        return open(path, "rb", buffering=0, opener=_opened)
     except OSError as error:
         raise UnreadableFile(file=path, reason=_why(error)) from error

@@ -7,8 +7,10 @@ import contextlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from migrate import classify
 from migrate.migration import Script
 from migrate.postgres.session import Readable
+from migrate.refusals import PooledSessionState
 from migrate.source import open_file
 from migrate.statements import Splitter, Statement
 
@@ -63,3 +65,16 @@ def batches(
             held, size = [], 0
     if held:
         yield Batch(tuple(held))
+
+
+def refuse_session_state(script: Script) -> None:
+    """Find a statement that a pooler would make vain, before anything is done.
+
+    Raises `PooledSessionState`.
+    """
+    with opened(script) as (statements, _):
+        for statement in statements:
+            if classify.changes_session(statement):
+                raise PooledSessionState(
+                    file=script.migration.file, line=statement.line
+                )

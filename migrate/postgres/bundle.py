@@ -12,7 +12,9 @@ from collections.abc import Sequence
 import psycopg2
 
 from migrate.events import Notice
+from migrate.faults import OutcomeUnknown
 from migrate.migration import Mode, Script
+from migrate.postgres.history import REFUSALS
 from migrate.postgres.sweep import may_stay, sweep
 from migrate.postgres.traits import may_lock
 from migrate.postgres.transaction import whole_message
@@ -51,18 +53,24 @@ def _is_small(script: Script) -> bool:
 def apply_bundle(work: Work, scripts: Sequence[Script]) -> int:
     """Apply them; return how many are committed: all, or those before one that failed.
 
-    Raises `ConnectionLost` when the session is gone, and `Interrupted`.
+    Raises `ConnectionLost` when the session is gone, and `Interrupted`; `OutcomeUnknown`
+    when the history may not be asked any more.
     """
-    work.recorder.get_ready()
+    with work.history.explained():
+        work.recorder.get_ready()
     message = b"\n".join(whole_message(work, script) for script in scripts)
     try:
         with work.watch.over(work.session):
             work.session.run(message)
-    except psycopg2.Error:
+    except psycopg2.Error as failure:
         work.session.roll_back()
         work.session.run(sweep(work.key))
         work.recorder.prepare_again()
-        return committed(work, scripts)
+        try:
+            return committed(work, scripts)
+        except REFUSALS as refusal:
+            file, reason = scripts[-1].migration.file, f"{refusal}; {refusal.advice()}"
+            raise OutcomeUnknown(file=file, reason=reason) from failure
     for text in work.session.take_notices():
         work.tell(Notice(file=scripts[-1].migration.file, text=text))
     return len(scripts)

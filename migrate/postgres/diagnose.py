@@ -48,6 +48,7 @@ class Diagnosis(NamedTuple):
     context: str
     position: int | None
     role: str = ""
+    cure: str = ""  # of a denial, where we know more than the server says
 
 
 def diagnose(error: psycopg2.Error) -> Diagnosis:
@@ -101,9 +102,14 @@ def statement_failed(
     )
 
 
+def denial(found: Diagnosis, words: tuple[str, ...]) -> str:
+    """Return what the role lacks; ``words`` begin with the statement's verb."""
+    return found.cure or missing_privilege(found.message, words, found.role)
+
+
 def _note(found: Diagnosis, statement: Statement) -> str:
     if found.sqlstate == DENIED:
-        return missing_privilege(found.message, statement.words[:1], found.role)
+        return denial(found, statement.words[:1])
     if found.sqlstate == OUT_OF_MEMORY and "max_locks_per_transaction" in found.hint:
         return (
             "the server's lock table is full: one transaction touched too many objects; apply "

@@ -3,6 +3,8 @@
 Called by the runner, `transaction` and `stepwise`. Every statement stands in history.sql.
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import psycopg2.errors
@@ -12,6 +14,7 @@ from migrate.postgres.session import OWN_PATH, Session
 from migrate.postgres.sql import identifier, literal, named_statements
 from migrate.refusals import (
     ForeignHistory,
+    HistoryRefused,
     NewerHistory,
     PrivilegeMissing,
     ReadOnlyServer,
@@ -30,6 +33,10 @@ _FOREIGN = (
         "a hand-written runner (the seeds' table)",
     ),
 )
+
+
+#: What the server's refusal of our own statements about the history is raised as.
+REFUSALS = (HistoryRefused, PrivilegeMissing)
 
 
 class Facts(NamedTuple):
@@ -57,18 +64,38 @@ class History:
         self.qualified = f"{identifier(schema)}.{identifier(table)}"
         self._sql = named_statements("history.sql")
 
-    def text(self, name: str) -> str:
-        """Return one named statement with the table's name in it."""
-        return self._sql[name].format(table=self.qualified)
+    def text(self, name: str, **values: object) -> str:
+        """Return one named statement with the table's name, and the values, in it.
+
+        All at once: braces in one of them mean nothing.
+        """
+        return self._sql[name].format(table=self.qualified, **values)
 
     def execute(self, name: str, *values: object) -> list[tuple[object, ...]]:
-        """Run one named statement."""
+        """Run one named statement. Raises `REFUSALS`."""
         table = self.qualified.replace("%", "%%") if values else self.qualified
-        return self._session.rows(self._sql[name].format(table=table), *values)
+        with self.explained():
+            return self._session.rows(self._sql[name].format(table=table), *values)
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn the server's refusal inside into an error that says what to change."""
+        try:
+            yield
+        except psycopg2.errors.InsufficientPrivilege as error:
+            can_enter = "for schema" not in str(error)
+            raise self.denied(self._session.user, can_enter=can_enter) from error
+        except psycopg2.Error as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: psycopg2.Error) -> HistoryRefused:
+        reason = f"{error.diag.message_primary} (SQLSTATE {error.pgcode})"
+        return HistoryRefused(table=self.qualified, reason=reason)
 
     def inspect(self) -> Facts:
         """Return what is there. Raises `ForeignHistory` and `NewerHistory`."""
-        (row,) = self._session.rows(self._sql["inspect"], self.schema, self.table)
+        with self.explained():
+            (row,) = self._session.rows(self._sql["inspect"], self.schema, self.table)
         oid, columns, comment, can_read, can_write, schema_exists, can_create = row[:7]
         role, database, read_only, standby, can_enter, is_table = row[7:]
         can_read = bool(can_read and can_enter)
@@ -107,9 +134,10 @@ class History:
         )
         versions = "its rows cannot be read"
         if readable and "version" in columns:
-            (row,) = self._session.rows(
-                f"SELECT count(*), max(version::text) FROM {self.qualified}"
-            )
+            with self.explained():
+                (row,) = self._session.rows(
+                    f"SELECT count(*), max(version::text) FROM {self.qualified}"
+                )
             versions = f"{row[0]} rows, newest version {row[1]}"
         raise ForeignHistory(table=self.qualified, owner=owner, versions=versions)
 
@@ -118,7 +146,7 @@ class History:
         if facts.read_only:
             raise ReadOnlyServer(why=facts.read_only)
         if facts.layout and not (facts.can_read and facts.can_write):
-            raise self._denied(facts)
+            raise self.denied(facts.role, can_enter=facts.can_enter)
         role = identifier(facts.role)
         enter = "" if facts.can_enter else "USAGE, "
         if not facts.layout and not facts.can_create:
@@ -136,16 +164,16 @@ class History:
                 grant=f"GRANT {enter}CREATE ON {target} TO {role};",
             )
 
-    def _denied(self, facts: Facts) -> PrivilegeMissing:
+    def denied(self, role: str, *, can_enter: bool) -> PrivilegeMissing:
         """Return the error of a role that may not read, or not write, the table."""
-        role, wanted = identifier(facts.role), "SELECT, INSERT, UPDATE, DELETE"
-        enter = f"GRANT USAGE ON SCHEMA {identifier(self.schema)} TO {role}; "
-        grant = f"GRANT {wanted} ON {self.qualified} TO {role};"
+        grantee, wanted = identifier(role), "SELECT, INSERT, UPDATE, DELETE"
+        enter = f"GRANT USAGE ON SCHEMA {identifier(self.schema)} TO {grantee}; "
+        grant = f"GRANT {wanted} ON {self.qualified} TO {grantee};"
         return PrivilegeMissing(
             privilege=wanted,
             target=f"table {self.qualified}",
-            role=facts.role,
-            grant=grant if facts.can_enter else enter + grant,
+            role=role,
+            grant=grant if can_enter else enter + grant,
         )
 
     def ensure(self, facts: Facts) -> None:
@@ -161,6 +189,8 @@ class History:
                 role=facts.role,
                 grant=f"ALTER TABLE {self.qualified} OWNER TO {identifier(facts.role)};",
             ) from error
+        except psycopg2.Error as error:
+            raise self._refused(error) from error
         finally:
             self._session.roll_back()
 
@@ -179,10 +209,12 @@ class History:
         if not facts.layout:
             return []
         if not facts.can_read:
-            raise self._denied(facts)
+            raise self.denied(facts.role, can_enter=facts.can_enter)
+        with self.explained():
+            rows = self._session.rows(self.text("read"))
         return [
             Entry(version, name, checksum, _STATES[state])
-            for version, name, checksum, state in self._session.rows(self.text("read"))
+            for version, name, checksum, state in rows
         ]
 
 

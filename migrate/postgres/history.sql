@@ -116,13 +116,13 @@ VALUES (%s, %s, %s, NULL, 'baseline', %s, %s, %s, %s, %s, %s);
 
 -- name: progress
 -- Sent inside a transaction of the file's making, under any setting: names are qualified.
-UPDATE {table} SET statements_done = {{done}}, statements_chain = {{chain}}, at_work = NULL,
-       created = (SELECT coalesce(array_agg(thing), '{{{{}}}}')
-                    FROM (SELECT DISTINCT unnest(created || {{created}})) AS u (thing))
- WHERE version = {{version}};
+UPDATE {table} SET statements_done = {done}, statements_chain = {chain}, at_work = NULL,
+       created = (SELECT coalesce(array_agg(thing), '{{}}')
+                    FROM (SELECT DISTINCT unnest(created || {created})) AS u (thing))
+ WHERE version = {version};
 
 -- name: applied
 UPDATE {table} SET state = 'applied', at_work = NULL, statements_chain = NULL,
        duration_ms = (extract(epoch FROM clock_timestamp() - executed_at) * 1000)::bigint,
        executed_at = clock_timestamp()
- WHERE version = {{version}};
+ WHERE version = {version};

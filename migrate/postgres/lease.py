@@ -9,18 +9,24 @@ the lease is only taken where the advisory lock is free, and the other way round
 Called by `worker`.
 """
 
+import contextlib
+from collections.abc import Iterator
+
 import psycopg2
 
 from migrate.postgres import lock
 from migrate.postgres.catalog import Identity
 from migrate.postgres.session import OWN_PATH, Session
 from migrate.postgres.sql import identifier, literal
+from migrate.refusals import PrivilegeMissing
 
 #: How often the holder says that it lives, and when silence means that it does not.
 BEAT_S = 5.0
 #: What a transaction says that finds the lease gone.
 LOST = "the lease of this run was lost"
 _TERM = "30 seconds"
+#: What of the history's name stands in the lease's, of 63 bytes at most.
+_KEPT_BYTES = 57
 
 _CREATE = """
 CREATE TABLE IF NOT EXISTS {table} (
@@ -55,32 +61,33 @@ DELETE FROM {table} WHERE expires_at < clock_timestamp()
 
 def lease_table(schema: str, table: str) -> str:
     """Return the lease table of a history, qualified and quoted."""
-    return f"{identifier(schema)}.{identifier(table[:57] + '_lease')}"
+    # Cut as the server cuts a name that is too long, by bytes; else, where letters have
+    # several, it would cut off what tells this table from the history.
+    kept = table.encode()[:_KEPT_BYTES].decode(errors="ignore")
+    return f"{identifier(schema)}.{identifier(kept + '_lease')}"
 
 
 class Lease:
     """The right to work on one history, held by one run."""
 
-    def __init__(self, table: str, key: int, identity: Identity, holder: str) -> None:
-        """Name it; nothing is taken yet."""
-        self._table = table
+    def __init__(
+        self, schema: str, table: str, key: int, identity: Identity, holder: str
+    ) -> None:
+        """Name it by its history; nothing is taken yet."""
+        self._schema = identifier(schema)
+        self._table = lease_table(schema, table)
         self._key = key
         self._run_id = identity.run_id
         self._holder = holder
 
     def try_take(self, session: Session) -> bool:
         """Take the lease if it is free, or has run out and guards nothing any more."""
+        sql = _TAKE.format(table=self._table.replace("%", "%%"), term=_TERM)
+        values = (self._run_id, self._run_id, self._holder, self._key)
         try:
             self._make_table(session)
-            return bool(
-                session.rows(
-                    _TAKE.format(table=self._table.replace("%", "%%"), term=_TERM),
-                    self._run_id,
-                    self._run_id,
-                    self._holder,
-                    self._key,
-                )
-            )
+            with _allowed(session, self._table):
+                return bool(session.rows(sql, *values))
         except psycopg2.errors.LockNotAvailable:
             # It has run out, but a transaction that it guards is still open. Asked for
             # again, not waited for: nobody hears a signal while libpq waits.
@@ -89,18 +96,26 @@ class Lease:
             return False  # two runners made the table at once
 
     def _make_table(self, session: Session) -> None:
-        schema = self._table.partition('".')[0] + '"'
         ((has_schema, has_table),) = session.rows(
             "SELECT to_regnamespace(%s) IS NOT NULL, to_regclass(%s) IS NOT NULL",
-            schema,
+            self._schema,
             self._table,
         )
         # IF NOT EXISTS would ask for privileges that nobody needs here, and be noticed.
-        if not has_schema:
-            session.run(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-        if not has_table:
-            session.run(f"{OWN_PATH}{_CREATE.format(table=self._table)}")
-            session.take_notices()
+        try:
+            if not has_schema:
+                session.run(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
+            if not has_table:
+                session.run(f"{OWN_PATH}{_CREATE.format(table=self._table)}")
+                session.take_notices()
+        except psycopg2.errors.InsufficientPrivilege as error:
+            grant = f"GRANT CREATE ON SCHEMA {self._schema}"
+            raise PrivilegeMissing(
+                privilege="CREATE, which the lease behind a pooler needs,",
+                target=f"schema {self._schema}",
+                role=session.user,
+                grant=f"{grant} TO {identifier(session.user)};",
+            ) from error
 
     def beat(self, session: Session) -> None:
         """Say that the holder lives."""
@@ -141,7 +156,8 @@ def try_lock_beside(session: Session, key: int, table: str) -> bool:
         if not _exists(session, table):
             free = True
         elif live_holder(session, table) is None:
-            session.rows(_CLEAR.format(table=table))
+            with _allowed(session, table):
+                session.rows(_CLEAR.format(table=table))
             free = True
     except psycopg2.errors.LockNotAvailable:
         pass
@@ -156,7 +172,8 @@ def live_holder(session: Session, table: str, *, expired: bool = False) -> str |
     if not _exists(session, table):
         return None
     try:
-        rows = session.rows(_LIVE.format(table=table.replace("%", "%%")), expired)
+        with _allowed(session, table):
+            rows = session.rows(_LIVE.format(table=table.replace("%", "%%")), expired)
     except psycopg2.errors.UndefinedTable:
         return None
     return str(rows[0][0]) if rows else None
@@ -165,3 +182,18 @@ def live_holder(session: Session, table: str, *, expired: bool = False) -> str |
 def _exists(session: Session, table: str) -> bool:
     ((exists,),) = session.rows("SELECT to_regclass(%s) IS NOT NULL", table)
     return bool(exists)
+
+
+@contextlib.contextmanager
+def _allowed(session: Session, table: str) -> Iterator[None]:
+    """Name what is missing where another role made the lease's table."""
+    try:
+        yield
+    except psycopg2.errors.InsufficientPrivilege as error:
+        wanted = "SELECT, INSERT, UPDATE, DELETE"
+        raise PrivilegeMissing(
+            privilege=wanted,
+            target=f"table {table}",
+            role=session.user,
+            grant=f"GRANT {wanted} ON {table} TO {identifier(session.user)};",
+        ) from error

@@ -6,6 +6,7 @@ was at work. A rerun resumes at the statement that did not finish, after the ses
 settings of those before it; `debris` decides what to do about one that was interrupted.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from migrate.faults import (
 )
 from migrate.migration import Script
 from migrate.postgres import debris
-from migrate.postgres.batches import opened
+from migrate.postgres.batches import opened, refuse_session_state
 from migrate.postgres.checks import run_aside
 from migrate.postgres.diagnose import (
     NO_ACTIVE_TRANSACTION,
@@ -35,16 +36,19 @@ from migrate.postgres.diagnose import (
     Diagnosis,
     statement_failed,
 )
+from migrate.postgres.history import REFUSALS
 from migrate.postgres.session import OWN_PATH
 from migrate.postgres.sql import literal
 from migrate.postgres.sweep import RESET
 from migrate.postgres.traits import may_lock
 from migrate.postgres.transaction import pause_s
 from migrate.postgres.work import Work
-from migrate.refusals import PooledSessionState
 from migrate.statements import Splitter, Statement
 
-_STOPS = (StatementFailed, CheckFailed, Interrupted, InvalidIndex, LockReleased)
+_STOPS = (
+    *(StatementFailed, CheckFailed, Interrupted, InvalidIndex, LockReleased),
+    *REFUSALS,
+)
 _UNLIMITED = "SELECT pg_catalog.set_config('lock_timeout', '0', false)"
 
 
@@ -55,7 +59,7 @@ def apply_stepwise(work: Work, script: Script) -> None:
     `PooledSessionState`, and `ConnectionLost` when the session is gone.
     """
     if work.session.pooled:
-        _refuse_session_state(script)
+        refuse_session_state(script)
     stepper = _Stepper(work, script)
     stepper.begin()
     try:
@@ -69,16 +73,6 @@ def apply_stepwise(work: Work, script: Script) -> None:
         raise
     finally:
         work.sweep()
-
-
-def _refuse_session_state(script: Script) -> None:
-    """Find a statement that a pooler would make vain, before anything is done."""
-    with opened(script) as (statements, _):
-        for statement in statements:
-            if classify.changes_session(statement):
-                raise PooledSessionState(
-                    file=script.migration.file, line=statement.line
-                )
 
 
 def undo_stepwise(work: Work, script: Script) -> None:
@@ -163,8 +157,8 @@ class _Stepper:
     def finish(self) -> None:
         """Enter the migration as applied."""
         sql = f"BEGIN; {OWN_PATH}{self._work.fence}" + self._work.history.text(
-            "applied"
-        ).format(version=literal(self._version))
+            "applied", version=literal(self._version)
+        )
         if self._removes:
             sql += self._work.recorder.removed(self._version)
         self._run(f"{RESET}{sql}COMMIT".encode())
@@ -175,15 +169,20 @@ class _Stepper:
         if not session.lost:
             session.roll_back()
             session.run(RESET)
-            self._work.history.execute("fail", self._version)
+            # Where that is refused too, the entry says that it is running: as good.
+            with contextlib.suppress(*REFUSALS):
+                self._work.history.execute("fail", self._version)
         if isinstance(failure, InvalidIndex):
             raise failure
+        words = str(failure)
+        if isinstance(failure, REFUSALS):
+            words = f"{self._file}: {failure}\n  {failure.advice()}"
         raise StoppedMidway(
-            failure=str(failure),
+            failure=words,
             done=self._done,
             total=self._script.statements,
             version=self._version,
-            at_fault=not isinstance(failure, Interrupted),
+            at_fault=not isinstance(failure, (Interrupted, *REFUSALS)),
         ) from failure
 
     # --- one statement ----------------------------------------------------------------
@@ -349,7 +348,8 @@ class _Stepper:
     def _progress(self, things: str | None = None) -> bytes:
         """Return the UPDATE that counts this statement as done, whatever the file set."""
         created = things or self._work.recorder.created(floor=self._floor)
-        sql = self._work.history.text("progress").format(
+        sql = self._work.history.text(
+            "progress",
             done=self._number,
             chain=literal(self._chain),
             created=created,

@@ -21,10 +21,12 @@ from migrate.migration import Script
 from migrate.postgres.batches import Batch, batches, opened, text_of
 from migrate.postgres.checks import read_checks, run_check
 from migrate.postgres.diagnose import (
+    DENIED,
     RETRIED,
     UNDEFINED_TABLE,
     UNKNOWN_PREPARED,
     Diagnosis,
+    denial,
     statement_failed,
 )
 from migrate.postgres.session import OWN_PATH, Readable
@@ -119,7 +121,8 @@ def _attempt(
 ) -> None:
     for number, script in enumerate(scripts):
         entering(script.migration.file)
-        work.recorder.get_ready()
+        with work.history.explained():
+            work.recorder.get_ready()
         first, last = number == 0, number == len(scripts) - 1
         _Carrier(
             work,
@@ -310,6 +313,8 @@ class _Carrier:
                 "the migration dropped our history table: give the history another name "
                 "with --table, or another schema with --schema"
             )
+        elif found.sqlstate == DENIED:
+            note = f"{note}; {denial(found, ())}"
         return self._failure(found, place, 1, note)
 
     def _located(self, found: Diagnosis, batch: Batch, before: int) -> Exception:

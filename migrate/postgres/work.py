@@ -12,7 +12,7 @@ from migrate.events import Listener
 from migrate.faults import Interrupted, LeaseLost, LockReleased
 from migrate.postgres import lock
 from migrate.postgres.catalog import Identity, Recorder
-from migrate.postgres.diagnose import CANCELED, Diagnosis, diagnose
+from migrate.postgres.diagnose import CANCELED, DENIED, Diagnosis, diagnose
 from migrate.postgres.history import History
 from migrate.postgres.lease import LOST
 from migrate.postgres.session import Limits, Session
@@ -51,6 +51,9 @@ class Work(NamedTuple):
         `Interrupted` when we made it say so, `LeaseLost` when our fence did.
         """
         found = diagnose(error)._replace(role=self.session.user)
+        if found.sqlstate == DENIED and found.message.endswith(self.history.table):
+            cure = self.history.denied(found.role, can_enter=True).advice()
+            found = found._replace(cure=cure)
         if self.fence and found.message == LOST:
             raise LeaseLost(file=file) from error
         if found.sqlstate == CANCELED and self.stop.signal:

@@ -15,6 +15,7 @@ from typing import Self, TypeVar
 import psycopg2
 
 from migrate.config import Settings
+from migrate.errors import ExplainedError
 from migrate.events import (
     Blocked,
     Listener,
@@ -27,6 +28,7 @@ from migrate.faults import (
     Interrupted,
     LeaseLost,
     OutcomeUnknown,
+    RecordRefused,
     SessionLost,
     StatementFailed,
     StoppedMidway,
@@ -37,7 +39,7 @@ from migrate.postgres.access import Access
 from migrate.postgres.bundle import apply_bundle, committed
 from migrate.postgres.catalog import Eraser, Identity, Recorder
 from migrate.postgres.diagnose import ends_transactions
-from migrate.postgres.history import Facts, History
+from migrate.postgres.history import REFUSALS, Facts, History
 from migrate.postgres.inventory import show_created
 from migrate.postgres.session import OWN_PATH, Session
 from migrate.postgres.stepwise import apply_stepwise, undo_stepwise
@@ -122,8 +124,9 @@ class Worker:
         key = lock.lock_key(database, settings.schema, settings.table)
         table = lease.lease_table(settings.schema, settings.table)
         if self.session.pooled:
+            history = (settings.schema, settings.table)
             self._lease = lease.Lease(
-                table, key, self._identity, self._access.application_name
+                *history, key, self._identity, self._access.application_name
             )
             attempt = self._lease.try_take
         else:
@@ -165,6 +168,8 @@ class Worker:
                 apply_stepwise(self._work(), scripts[0])
         except ConnectionLost as lost:
             self._resolve(scripts, lost, committing=ending == "COMMIT")
+        except REFUSALS as refusal:
+            raise self._unrecorded(refusal) from refusal
 
     def carry_out_bundle(self, scripts: Sequence[Script]) -> None:
         """Apply several small migrations; ``bundle_done`` counts those that are applied.
@@ -176,6 +181,8 @@ class Worker:
         self._watch.hurry(self._settings.lock_timeout)
         try:
             self.bundle_done = apply_bundle(self._work(), scripts)
+        except REFUSALS as refusal:
+            raise self._unrecorded(refusal) from refusal
         except ConnectionLost as lost:
             self.bundle_done = self._ask(
                 scripts[-1].migration.file,
@@ -185,6 +192,11 @@ class Worker:
             if self.bundle_done < len(scripts):
                 file = self.failed_file = scripts[self.bundle_done].migration.file
                 raise SessionLost(file=file, reason=lost.reason) from lost
+
+    def _unrecorded(self, refusal: ExplainedError) -> RecordRefused:
+        """Return the error of a migration that was not begun: it could not be recorded."""
+        file = self.failed_file
+        return RecordRefused(file=file, reason=str(refusal), cure=refusal.advice())
 
     def _together(
         self, scripts: Sequence[Script], ending: str, facts: Facts | None
@@ -220,6 +232,9 @@ class Worker:
             self._use(self._access.open())
             self._key = 0
             show_created(self._history, run_id, self.tell)
+        except REFUSALS as refusal:
+            text = f"what was created cannot be shown: {refusal}"
+            self.tell(Notice(file=self.failed_file, text=text))
 
     def undo(self, script: Script) -> None:
         """Run a ``.down.sql`` and remove the entry, in one transaction where it can be.
@@ -297,7 +312,7 @@ class Worker:
             self._key = 0
             self.take_lock()
             return question()
-        except (Unreachable, LockHeld, LeaseLost, Interrupted) as error:
+        except (Unreachable, LockHeld, LeaseLost, Interrupted, *REFUSALS) as error:
             raise OutcomeUnknown(file=file, reason=str(error)) from lost
 
     def _found(self, version: str) -> int | None:

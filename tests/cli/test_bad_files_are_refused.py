@@ -18,6 +18,10 @@ WRONG: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
         {"0002_a b.sql": "SELECT 1;"},
         ["'0002_a b.sql' is not a migration's name"],
     ),
+    "a name that is no text, and would forge a line": (
+        {"0002_\udcff\x1b[31m\nerror.sql": "SELECT 1;"},
+        [r"'0002_\udcff\x1b[31m\nerror.sql' is not a migration's name"],
+    ),
     "a role that does not exist": (
         {"0002_a.up.sql": "SELECT 1;"},
         ["'0002_a.up.sql' is not a migration's name"],

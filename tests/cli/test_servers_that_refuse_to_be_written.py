@@ -3,9 +3,10 @@
 import pytest
 
 from tests.fix_postgres import Database
+from tests.observing import finish, holding, until_running
 from tests.postgres_process import running
 
-BLOCKED, FAILED = 4, 7
+BLOCKED, FAILED, NEEDS_REPAIR = 4, 7, 8
 FILES = {"0001_a.sql": "CREATE TABLE a ();"}
 
 
@@ -132,6 +133,104 @@ def test_a_migration_without_the_right(project, guest, what):
     assert named.format(guest[0], database=project.database.name) in failed.err
     assert "a" not in project.tables()
     assert [] == project.history()
+
+
+#: How a file is applied, with the exit code when its history is taken away meanwhile.
+MIDWAY = {
+    "in one transaction": (
+        {"0002_b.sql": f"CREATE TABLE b ();\nLOCK gate;\n-- {'-' * 9000}"},
+        FAILED,
+    ),
+    "in one message with others": (
+        {"0002_b.sql": "LOCK gate;", "0003_c.sql": "CREATE TABLE b ();"},
+        NEEDS_REPAIR,
+    ),
+    "statement by statement": (
+        {"0002_b.sql": "VACUUM a;\nLOCK gate;\nCREATE TABLE b ();"},
+        NEEDS_REPAIR,
+    ),
+}
+
+
+@pytest.mark.parametrize("how", MIDWAY)
+def test_the_right_to_the_history_is_lost_midway(project, guest, start_migrate, how):
+    """The run says what is to be granted, and with that grant the next one finishes."""
+    files, code = MIDWAY[how]
+    role, url = guest
+    database = project.database
+    database.psql(
+        f"GRANT ALL ON SCHEMA public TO {role}; CREATE TABLE gate ();"
+        f" GRANT ALL ON gate TO {role}"
+    )
+    project.write(FILES)
+    assert 0 == as_guest(project, guest, "apply").exit
+    database.psql("ALTER TABLE schema_migrations OWNER TO postgres")
+    database.psql(f"GRANT ALL ON schema_migrations TO {role}")
+    project.write(files)
+    with holding(database, "LOCK gate"):
+        run = start_migrate(
+            *("apply", "--dir", project.directory, "--lock-timeout", "1min"),
+            env={"DATABASE_URL": url},
+        )
+        until_running(database, "LOCK gate")
+        database.psql(f"REVOKE ALL ON schema_migrations FROM {role}")
+    refused = finish(run)
+    left = project.tables()
+
+    grant = 'GRANT SELECT, INSERT, UPDATE, DELETE ON "public"."schema_migrations" TO '
+    assert code == refused.exit, refused.err
+    assert "Traceback" not in refused.err
+    assert f'{grant}"{role}";' in refused.err
+    assert "b" not in left
+    database.psql(f'{grant}"{role}"')
+    assert 0 == as_guest(project, guest, "apply").exit
+    assert "b" in project.tables()
+
+
+def test_a_history_that_somebody_holds(project):
+    """A history that cannot be read in time is named, with the server's reason."""
+    project.write(FILES)
+    assert 0 == project("apply").exit
+    project.write({"0002_b.sql": "CREATE TABLE b ();"})
+
+    with holding(project.database, "LOCK schema_migrations"):
+        refused = project("apply", "--lock-timeout", "50ms")
+
+    assert BLOCKED == refused.exit, refused.err
+    assert 'the history "public"."schema_migrations" cannot be used' in refused.err
+    assert "lock timeout (SQLSTATE 55P03)" in refused.err
+
+
+def test_a_schema_that_cannot_be_made(project):
+    """A schema of the server's own kind of name is refused in its words."""
+    project.write(FILES)
+
+    refused = project("apply", "--schema", "pg_ours")
+
+    assert BLOCKED == refused.exit, refused.err
+    assert 'unacceptable schema name "pg_ours"' in refused.err
+
+
+def test_the_lease_of_another_role(project, guest, pgbouncer):
+    """Behind a pooler the lease must be written, too: what is missing is named."""
+    role, database = guest[0], project.database
+    pooler = pgbouncer(database, "transaction")
+    project.write(FILES)
+    assert 0 == project("apply", env={"DATABASE_URL": pooler.url}).exit
+    database.psql(f"GRANT ALL ON schema_migrations TO {role}")
+    project.write({"0002_b.sql": "SELECT 1;"})
+
+    refused = as_guest(project, guest, "apply")
+
+    grant = next(
+        line.partition("owner: ")[2]
+        for line in refused.err.splitlines()
+        if "GRANT" in line
+    )
+    assert BLOCKED == refused.exit, refused.err
+    assert '"schema_migrations_lease"' in grant
+    database.psql(grant)
+    assert 0 == as_guest(project, guest, "apply").exit
 
 
 def test_a_role_that_is_read_only_by_default(project):

@@ -1,10 +1,12 @@
 """A directory of migrations: what counts, what is refused, and what a checksum ignores."""
 
 import hashlib
+import os
+import re
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from migrate import source
@@ -16,6 +18,7 @@ from migrate.errors import (
     UnreadableDirectory,
     UnreadableFile,
 )
+from migrate.filenames import parse_file_name
 from migrate.migration import Kind
 from migrate.source import open_file, read_directory
 
@@ -153,6 +156,38 @@ def test_a_file_that_cannot_be_read_is_refused(a_directory):
     expected = (f"{directory}/0001_a.sql", "No such file or directory")
     assert expected == (by_listing.value.file, by_listing.value.reason)
     assert expected == (by_opening.value.file, by_opening.value.reason)
+
+
+def test_a_pipe_is_no_migration(a_directory):
+    """Opening one would wait for ever for somebody to write; a device never ends."""
+    directory = a_directory({})
+    os.mkfifo(directory / "0001_a.sql")
+    (directory / "0001_a.verify.sql").symlink_to("/dev/zero")
+
+    with pytest.raises(UnreadableFile, match="is no regular file"):
+        read_directory(str(directory))
+    with pytest.raises(UnreadableFile, match="is no regular file"):
+        open_file(f"{directory}/0001_a.verify.sql")
+
+
+@given(st.binary(min_size=1, max_size=30).map(os.fsdecode))
+@example("\x1b[2J\n✓ MIGRATION COMPLETED SUCCESSFULLY")
+@example("0001_a\n")
+@example("0001_a;DROP TABLE x")
+@example("R__'\"$$")
+def test_a_hostile_name_is_refused_and_quoted(name):
+    """Only letters, digits, _ and - make a name; another one is shown without a line end,
+    a control character or half a letter of its own.
+    """
+    file = f"{name}.sql"
+    try:
+        parsed = parse_file_name(file)
+        shown = parsed.version + parsed.name
+    except BadFileName as refused:
+        shown = str(refused)
+
+    assert shown.isprintable()
+    assert "'" in shown or re.fullmatch(r"[A-Za-z0-9_-]+", shown)
 
 
 # --- checksums ------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from migrate import errors, faults, misfits, refusals
+from migrate.drift import Disagreement
 from migrate.errors import ExitCode, ExplainedError
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "errors"
@@ -72,6 +73,7 @@ SAMPLES: list[ExplainedError] = [
             ("edited", "0001", "0001_users.sql is not the text that was applied"),
             ("missing", "0002", "version 0002 (b) is applied, its file is gone"),
             ("out of order", "0003", "0003_c.sql is older than version 4"),
+            ("unfinished", "0004", "0004_d.sql began and did not finish"),
         )
     ),
     refusals.NotTogether(file=EMAIL, version="0002", reason="line 3: VACUUM"),
@@ -85,6 +87,9 @@ SAMPLES: list[ExplainedError] = [
         target="schema public",
         role="app",
         grant="GRANT CREATE ON SCHEMA public TO app;",
+    ),
+    refusals.HistoryRefused(
+        table="public.schema_migrations", reason="disk full (SQLSTATE 53100)"
     ),
     refusals.NothingToUndo(version="0002", reason="it has no .down.sql"),
     refusals.NothingToRepair(reason="version 0002 is not in the history"),
@@ -102,6 +107,11 @@ SAMPLES: list[ExplainedError] = [
     ),
     faults.SessionLost(file=EMAIL, reason="the server closed the connection"),
     faults.Interrupted(signal="SIGTERM", file=EMAIL),
+    faults.RecordRefused(
+        file=EMAIL,
+        reason="role app lacks INSERT on table public.schema_migrations",
+        cure="GRANT INSERT ON public.schema_migrations TO app;",
+    ),
     faults.LockReleased(file=EMAIL),
     faults.LeaseLost(file=EMAIL),
     faults.StoppedMidway(
@@ -277,3 +287,10 @@ def test_what_was_only_stopped_has_nothing_to_correct():
         "stopped by SIGTERM\n  none of its 5 statements is applied\n\n"
         "apply again: it resumes there\n"
     ) == text
+
+
+def test_every_disagreement_has_a_cure():
+    """Whatever directory and history disagree about, the advice can be written."""
+    kinds = {kind.value for kind in Disagreement}
+
+    assert kinds == set(refusals.DriftBlocks._CURES)

@@ -1,9 +1,10 @@
 """The advisory lock's key: two releases must agree on it, or both would be at work."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from migrate.postgres.lease import lease_table
 from migrate.postgres.lock import lock_key
 
 NAME = st.text(
@@ -52,3 +53,14 @@ def test_where_one_name_ends_and_the_next_begins_counts():
     }
 
     assert 3 == len(keys)
+
+
+@given(NAME)
+@example("名" * 21)
+@example("x" * 63)
+def test_a_lease_is_another_table_than_its_history(table):
+    """However many bytes its letters have, the server need not cut the lease's name."""
+    lease = lease_table("public", table).removeprefix('"public".')[1:-1]
+
+    assert 63 >= len(lease.replace('""', '"').encode())
+    assert lease.endswith("_lease")
