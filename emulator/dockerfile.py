@@ -235,6 +235,8 @@ class _Builder:
         for pattern, kept in self._ignored:
             if fnmatch.fnmatch(name, pattern) or name.startswith(f"{pattern}/"):
                 verdict = not kept
+            elif kept and pattern.startswith(f"{name}/"):
+                verdict = False  # a directory with an exception inside it is there
         return verdict
 
     def _ignore(self, directory: str, names: list[str]) -> set[str]:

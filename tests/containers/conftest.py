@@ -45,11 +45,11 @@ class Engine:
         return ran.stdout.strip()
 
     def build(
-        self, target: str, context: Path = CHECKOUT, *words: str | Path
+        self, target: str, context: Path = CHECKOUT, *words: str
     ) -> subprocess.CompletedProcess[str]:
         """Build a target of a directory's Dockerfile.migrate."""
         base = self.environment.get("BASE_IMAGE")
-        given = ["--build-arg", f"BASE_IMAGE={base}"] if base else []
+        given = ("--build-arg", f"BASE_IMAGE={base}") if base else ()
         return self.docker(
             *("build", "--progress=plain", "--target", target, *given, *words),
             *("--file", str(context / "Dockerfile.migrate"), str(context)),

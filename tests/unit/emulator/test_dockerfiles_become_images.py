@@ -67,6 +67,19 @@ def test_ignored_files_are_not_there(build):
     assert "/app/secret" == image.inside("/app/secret")
 
 
+def test_an_allow_list_lets_through_what_it_names(build):
+    """Everything is ignored but a directory, and some files of another."""
+    files = {".dockerignore": "*\n!whole\n!part/*.sql\n", "whole/deep/a": "A",
+             "part/b.sql": "B", "part/b.key": "k", "other": "o"}  # fmt: skip
+
+    image = build("FROM x\nCOPY whole/ /w/\nCOPY part/ /p/\nCOPY . /all/\n", files)
+
+    assert "A" == inside(image, "/w/deep/a") == inside(image, "/all/whole/deep/a")
+    assert "B" == inside(image, "/p/b.sql")
+    assert "/p/b.key" == image.inside("/p/b.key")
+    assert "/all/other" == image.inside("/all/other")
+
+
 def test_digest_is_of_the_content(build):
     """The same content has the same digest, other content another."""
     text = "FROM x\nCOPY a /a\n"
