@@ -302,6 +302,14 @@ def test_row_holds_what_the_caller_says_as_far_as_it_fits(database, a_service):
     assert "ab ? c" == row[9]["user_input"]
 
 
+def test_latency_is_made_to_fit(database, service):
+    """A clock that went backwards, one that never stopped: the row is kept."""
+    for latency in (-5, 1e15):
+        assert service.log(service.render(NLU, VALUES), latency_ms=latency)
+
+    assert {0, 2**31 - 1} == {row[5] for row in database.rows(LOGGED)}
+
+
 NONSENSE: list[dict[str, Any]] = [
     {"latency_ms": "soon"},
     {"latency_ms": None},
