@@ -24,6 +24,7 @@ from prompts.service import QUERIES
 from prompts.store import Link, Row, Source
 
 ANSWER_MS = 30_000
+_ENDLESS = (float("-inf"), float("inf"))
 METRICS = ("success_rate", "latency_ms", "cost")
 VIEWS = {
     "performance": "name version active executions success% avg_ms 7d p50_7d p95_7d cost_7d",
@@ -212,7 +213,9 @@ def _report(source: Source, given: Given) -> Told:
         f"winner: {verdict.winner or 'none to name'} ({verdict.reason})",
     ]
     value = {"name": name, "status": status, "metric": metric, "arms": rows}
-    return Told("\n".join(lines), {**value, "both": report.both, **verdict._asdict()})
+    for key, said in {"both": report.both, **verdict._asdict()}.items():
+        value[key] = None if said in _ENDLESS else said  # JSON has no word for it
+    return Told("\n".join(lines), value)
 
 
 # --- migrations, figures --------------------------------------------------------------

@@ -7,6 +7,7 @@ against one database. A comment right above a block says more:
 ``<!-- file: PATH -->``    the block is a file of the project, and is written
 ``<!-- scene: checkout -->``  above the first block of a page: run in a copy of this
 checkout, with the database of ``make migrate``, instead of an empty project with a database
+``<!-- scene: shipped -->``   the same: a project whose database has the shipped migration
 
 What differs from run to run (times, ids) is printed as it came and not compared, so a page
 changes only when something in it has changed. Called by ``python -m docs._generate`` and
@@ -70,10 +71,8 @@ class Stage:
         if not any(b.language == "console" for b in found):
             return text
         lines = text.splitlines()
-        checkout = any(b.mark == ("scene", "checkout") for b in found)
-        with (
-            self._checkout() if checkout else self._project() as (directory, variables)
-        ):
+        scene = next((b.mark[1] for b in found if b.mark[0] == "scene"), "")
+        with self._scene(scene) as (directory, variables):
             moved = 0
             for block in found:
                 if block.mark[0] == "file":
@@ -85,6 +84,16 @@ class Stage:
                     lines[first : first + len(block.lines)] = printed
                     moved += len(printed) - len(block.lines)
         return "\n".join(lines) + "\n"
+
+    @contextlib.contextmanager
+    def _scene(self, name: str) -> Iterator[tuple[Path, Mapping[str, str]]]:
+        """Give what a page asks for; without a word an empty project."""
+        made = self._checkout() if name == "checkout" else self._project()
+        with made as (directory, variables):
+            if name == "shipped":
+                shutil.copytree(CHECKOUT / "migrations", directory / "migrations")
+                self._command("python -m migrate apply", directory, variables)
+            yield directory, variables
 
     @contextlib.contextmanager
     def _project(self) -> Iterator[tuple[Path, Mapping[str, str]]]:

@@ -1,9 +1,7 @@
-"""docs/prompts.md: its example runs, and its commands are commands."""
+"""docs/prompts.md: its example runs. Its commands are run by tests/docs."""
 
 import re
-import shlex
 
-from prompts.cli import build_parser
 from prompts.service import PromptTemplateService
 from tests.fix_cli import CHECKOUT
 from tests.prompts.payload import counters
@@ -25,12 +23,3 @@ def test_example_runs_and_is_logged(database):
     assert isinstance(names["service"], PromptTemplateService)
     names["service"].close()
     assert [(1, 1)] == counters(database)
-
-
-def test_commands_on_the_page_are_commands():
-    """Every line that begins with ``python -m prompts`` is understood."""
-    lines = re.findall(r"^python -m prompts (.+)$", PAGE, re.MULTILINE)
-
-    understood = [build_parser().parse_args(shlex.split(line)) for line in lines]
-
-    assert len(understood) >= 10
