@@ -39,7 +39,7 @@ endif
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 	    /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	    /^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	    /^[a-z-]+:.*## / { printf "  %-28s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@printf '\nENV=%s; DATABASE_URL=postgresql://… uses that database; ARGS="…" adds options.\n' '$(ENV)'
 
 .PHONY: setup
@@ -56,6 +56,12 @@ migrate: $(STAMP) ## Apply the pending migrations and verify them (ENV=dev: in t
 .PHONY: rehearse
 rehearse: $(STAMP) ## Run the whole pipeline on this machine, with an emulated Google Cloud
 	@$(PY) -m jobs.rehearsal $(ARGS)
+
+BASE ?= origin/main
+
+.PHONY: plan-pull-request
+plan-pull-request: $(STAMP) ## Show what this checkout would do to a database that is at BASE
+	@BASE='$(BASE)' PYTHON=$(PY) scripts/throwaway_database.sh scripts/plan_pull_request.sh
 
 .PHONY: bootstrap
 bootstrap: $(STAMP) ## Print what makes an empty project ready for ENV (ARGS=--apply does it)
@@ -129,8 +135,10 @@ contracts: $(STAMP) ## Check who may import whom
 SCHEMA := $(VENV)/bin/check-jsonschema --no-cache --builtin-schema
 
 .PHONY: schemas
-schemas: $(STAMP) ## Check the build file and the compose file against their schemas
+schemas: $(STAMP) ## Check build file, workflows and compose file against their schemas
 	@$(SCHEMA) vendor.cloudbuild cloudbuild.migrate.yaml
+	@$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	@$(SCHEMA) custom.github-workflows-require-timeout .github/workflows/*.yml
 	@$(if $(wildcard docker-compose.yaml),$(SCHEMA) vendor.compose-spec docker-compose.yaml)
 
 .PHONY: docs
@@ -159,6 +167,36 @@ bench: $(STAMP) ## Measure our speed against psql on this machine
 .PHONY: faults
 faults: $(STAMP) ## Kill, cut off and starve runs: N cases of every fault; writes docs/faults.md
 	@$(PY) -m tests.faults $(if $(N),-n $(N)) $(ARGS)
+
+##@ The prompt system, as its workflow verifies it
+
+.PHONY: verify-schema
+verify-schema: $(STAMP) ## Apply to a throw-away database, and verify every part of it
+	@PYTHON=$(PY) scripts/throwaway_database.sh sh -ec '$(PY) -m migrate apply; \
+	    $(PY) -m migrate verify; $(PY) scripts/verify_prompt_system_migration.py'
+
+.PHONY: test-prompt-operations
+test-prompt-operations: $(STAMP) ## Test the prompt service on real servers
+	@$(PY) -m pytest -n logical --maxprocesses=4 tests/prompts $(ARGS)
+
+.PHONY: test-backwards-compatibility
+test-backwards-compatibility: $(STAMP) ## Run the 29 tests of those who call the old prompts
+	@$(PY) -m pytest tests/test_prompt_backwards_compatibility.py $(ARGS)
+
+.PHONY: performance-benchmark
+performance-benchmark: $(STAMP) ## Compare engine and service with what they must not lag behind
+	@$(PY) -m benchmarks W1 W2 --size 100 --rounds 5 --no-peers --most 3
+	@$(PY) -m benchmarks.prompt_service --executions 200000 --logged 3200
+
+.PHONY: verify-monitoring
+verify-monitoring: $(STAMP) ## Prove that the documented log filters select what they should
+	@$(PY) -m pytest tests/cli/test_monitoring_sees_what_happened.py $(ARGS)
+
+.PHONY: summary
+summary: ## Run the five checks and sum them up (in CI: sum up what its jobs said)
+	@python3 scripts/summarise_checks.py
+
+##@ Housekeeping
 
 .PHONY: clean
 clean: ## Delete what make and the tests wrote (not the embedded database)

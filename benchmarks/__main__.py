@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks import server as servers
 from benchmarks.contenders import contenders
-from benchmarks.measure import WorkUndone, measure
+from benchmarks.measure import Result, WorkUndone, measure
 from benchmarks.report import circumstances, table, write_page
 from benchmarks.workloads import GROUPS, make
 
@@ -41,6 +41,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="URL",
         help="measure on this server, whose role may make databases",
     )
+    parser.add_argument(
+        "--most",
+        type=float,
+        metavar="TIMES",
+        help="end with 1 where ours takes more than this many times the minimum",
+    )
     parser.add_argument("--no-peers", action="store_true", help="leave peers out")
     parser.add_argument(
         "--write", action="store_true", help="write docs/benchmarks.md as well"
@@ -53,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     # The server is stopped on this way out as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped by SIGTERM"))
-    tables = []
+    tables, slow = [], []
     with contextlib.ExitStack() as stack:
         if options.server:
             server = servers.named(options.server)
@@ -75,9 +81,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     return 1
                 tables.append(table(workload.name, results))
                 print(tables[-1], flush=True)
+                slow += _too_slow(workload.name, results, options.most)
     if options.write:
         print(f"written: {write_page(chr(10).join(tables))}")
-    return 0
+    sys.stderr.write("".join(f"{line}\n" for line in slow))
+    return int(bool(slow))
+
+
+def _too_slow(name: str, results: Sequence[Result], most: float | None) -> list[str]:
+    """Say where ours takes more than so many times the minimum of the same rounds."""
+    found = {result.contender: result for result in results}
+    times = found["ours"].ratio(found["minimum"])
+    if most is None or times <= most:
+        return []
+    return [f"{name}: ours takes {times:.1f} times the minimum, more than {most:g}"]
 
 
 if __name__ == "__main__":

@@ -24,10 +24,12 @@ def test_every_contender_finishes_the_smallest_workload(postgres_server, tmp_pat
     """Ten tiny migrations are measured for the minimum, psql and ours, in both modes."""
     left = "SELECT count(*) FROM pg_database WHERE datname LIKE 'benchmark%'"
 
-    ran = bench(tmp_path, postgres_server, "W1", "--size", "10")
+    ran = bench(tmp_path, postgres_server, "W1", "--size", "10", "--most", "0.01")
     rows = [line.split(" | ")[0] for line in ran.stdout.splitlines() if " MB |" in line]
 
-    assert 0 == ran.returncode, ran.stderr
+    assert 1 == ran.returncode, ran.stderr  # nobody is a hundred times the minimum
+    assert "W1: 10: ours takes " in ran.stderr
+    assert ran.stderr.endswith("times the minimum, more than 0.01\n")
     assert "### W1: 10\n" in ran.stdout
     assert "### W1: 10, one transaction\n" in ran.stdout
     assert [
