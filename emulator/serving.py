@@ -83,7 +83,9 @@ class Binding:
         lost = self._gate.enter(self.name, call.principal)
         permission = permission_for(self._service, self.rpc.method, request)
         resource = resource_of(request)
-        if not self._world.policy.allows(call.principal, permission, resource):
+        allowed = self._world.policy.allows(call.principal, permission, resource)
+        # Whoever may see nothing is not told that there is nothing.
+        if not allowed or (permission and not self._world.knows(resource)):
             raise refusal(self._service, permission, resource)
         told = raw(self._method(request, call))
         with self._world.lock:

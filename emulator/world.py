@@ -160,6 +160,14 @@ class World:
         """The service account of whoever names none."""
         return f"{self.setting.number}-compute@developer.gserviceaccount.com"
 
+    def knows(self, resource: str) -> bool:
+        """Tell whether a resource's project exists; some names leave it open."""
+        kind, _, rest = resource.partition("/")
+        project = rest.partition("/")[0]
+        return kind != "projects" or project in {
+            *self.projects, self.setting.number, "-", "_",
+        }  # fmt: skip
+
     def happened(self, event: str, **facts: object) -> None:
         """Something happened; a fault may answer it."""
         for fault in self.faults.strike("event", event=event, **facts):

@@ -21,17 +21,29 @@ def doctor(verb: argparse.ArgumentParser) -> None:
 def history(verb: argparse.ArgumentParser) -> None:
     """Take what ``history`` takes."""
     verb.add_argument("env", metavar="ENV", help="reads environments/ENV.yaml")
-    verb.add_argument("--limit", type=int, default=20, help="how many (default 20)")
+    verb.add_argument(
+        "--limit", type=int, default=20, metavar="N", help="how many (default 20)"
+    )
+    verb.add_argument(
+        "--no-database",
+        action="store_true",
+        help="do not ask the history table, where it can be reached from here",
+    )
 
 
 def secret(verb: argparse.ArgumentParser) -> None:
     """Take what the three actions on the secret take; a password is never an argument."""
-    verb.add_argument("action", choices=("show", "set-url", "rotate"))
+    verb.add_argument(
+        "action",
+        choices=("show", "set-url", "rotate"),
+        help="show it without its password, rebuild it, or give it another password",
+    )
     verb.add_argument("env", metavar="ENV", help="reads environments/ENV.yaml")
     verb.add_argument(
         "--connection",
         choices=_MEANS,
-        help="set-url: how the job reaches the database (default: as ENV's network says)",
+        metavar="HOW",
+        help="set-url: private-ip, socket or connector (default: as ENV's network says)",
     )
     verb.add_argument("--host", default="", help="set-url: the private IP address")
     verb.add_argument("--port", default="5432", help="set-url: default 5432")
@@ -48,6 +60,11 @@ def secret(verb: argparse.ArgumentParser) -> None:
         help="set-url: take the whole address from standard input, not the present one",
     )
     verb.add_argument(
+        "--connect",
+        action="store_true",
+        help="connect from here with the new version, before any is disabled",
+    )
+    verb.add_argument(
         "--disable-previous",
         action="store_true",
         help="disable the version before, once the new one is proven enabled",
@@ -56,7 +73,9 @@ def secret(verb: argparse.ArgumentParser) -> None:
 
 def trigger(verb: argparse.ArgumentParser) -> None:
     """Take what ``trigger`` takes."""
-    verb.add_argument("action", choices=("show", "apply"))
+    verb.add_argument(
+        "action", choices=("show", "apply"), help="print it, or make it so"
+    )
     verb.add_argument(
         "env", metavar="ENV", help="reads triggers/ENV.yaml and environments/ENV.yaml"
     )

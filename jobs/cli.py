@@ -22,7 +22,13 @@ def build_parser() -> argparse.ArgumentParser:
         description="Launch a migration as an ephemeral Cloud Run Job, and watch it.",
     )
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--output", choices=("text", "json"), default="text")
+    common.add_argument(
+        "--output",
+        choices=("text", "json"),
+        default="text",
+        metavar="FORMAT",
+        help="text, or json: one object per line",
+    )
     loud = common.add_mutually_exclusive_group()
     loud.add_argument("--quiet", action="store_true", help="trouble and the end alone")
     loud.add_argument(

@@ -145,7 +145,7 @@ class NothingTyped(Usage):
 
 
 class VerdictFileMissing(LaunchError):
-    """The clean-up step found no verdict: the run step never began, or was killed."""
+    """The clean-up step found no verdict: the run step ended before it made a job."""
 
     code = "verdict-missing"
     exit_code = LaunchCode.EXECUTION_FAILED
@@ -154,7 +154,7 @@ class VerdictFileMissing(LaunchError):
     file: str
 
     def __str__(self) -> str:
-        return f"there is no verdict in {self.file}: the migration's end is unknown"
+        return f"there is no verdict in {self.file}: the run step made no job"
 
 
 # --- before anything was submitted ----------------------------------------------------
@@ -189,6 +189,30 @@ class VersionUnusable(LaunchError):
 
     def __str__(self) -> str:
         return f"version {self.version} of {self.secret} is {self.state}; nothing was disabled"
+
+
+class NotConnected(LaunchError):
+    """The address that was just added to a secret does not do from this machine."""
+
+    code = "not-connected"
+    exit_code = ExitCode.UNREACHABLE
+    hint = (
+        "where only the job is in the VPC this says nothing of the job; else correct it "
+        "with `secret set-url`, or: gcloud secrets versions disable {version} "
+        "--secret={secret}"
+    )
+
+    secret: str
+    version: str
+    previous: str
+    reason: str
+
+    def __str__(self) -> str:
+        kept = f"; version {self.previous} is as it was" if self.previous else ""
+        return (
+            f"version {self.version} of {self.secret} is added and enabled, but the "
+            f"engine says from here: {self.reason}{kept}"
+        )
 
 
 class PreflightFailed(LaunchError):

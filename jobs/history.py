@@ -1,7 +1,8 @@
-"""What ran for an environment, from the cloud's own records. Pure.
+"""What ran for an environment: the cloud's own records, and the history table. Pure.
 
 Called by `upkeep`. A launch is a build; a job that ``run`` made alone, or that is kept, is
-known by its executions. What the database says about each is in its history table.
+known by its executions. What each applied is told by the history table, where it could be
+asked, else by the engine's last line; what only the table knows has rows of its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,19 @@ class Run(NamedTuple):
     applied: tuple[str, ...] = ()
 
 
+class Recorded(NamedTuple):
+    """One row of the history table. ``at`` is in seconds of the epoch."""
+
+    version: str
+    state: str
+    at: float
+    seconds: float | None
+    by: str
+    build: str = ""
+    execution: str = ""
+    commit: str = ""
+
+
 _OPEN = {
     BuildStatus.PENDING: "waits for approval",
     BuildStatus.QUEUED: "queued",
@@ -40,6 +54,7 @@ def rows(
     builds: Sequence[Build],
     executions: Sequence[tuple[Job, Sequence[Execution]]],
     applied: Mapping[str, tuple[str, ...]],
+    table: Sequence[Recorded] = (),
 ) -> list[Run]:
     """Return what ran, newest first; an execution of a listed build is not told twice.
 
@@ -50,8 +65,59 @@ def rows(
     for job, own in executions:
         if job.labels.get(LABEL_BUILD) not in known:
             found += [_of_execution(job, execution) for execution in own]
-    told = [run._replace(applied=applied.get(run.id, ())) for run in found]
-    return sorted(told, key=lambda run: (-run.began, run.id))
+    ids = {run.id for run in found}
+    held: dict[str, tuple[str, ...]] = {}
+    others = []
+    for row in table:
+        whose = next((i for i in (row.build, row.execution) if i in ids), "")
+        if whose:
+            held[whose] = (*held.get(whose, ()), row.version)
+        else:
+            others.append(_of_row(row))
+    told = [
+        run._replace(applied=held.get(run.id) or applied.get(run.id, ()))
+        for run in found
+    ]
+    return sorted([*told, *others], key=lambda run: (-run.began, run.id))
+
+
+def _of_row(row: Recorded) -> Run:
+    """Return the row of what the cloud does not know, or no more."""
+    return Run(
+        row.at,
+        row.seconds,
+        "database",
+        row.execution or row.build or row.version,
+        row.by,
+        row.commit,
+        row.state,
+        None,
+        applied=(row.version,),
+    )
+
+
+def recorded(status: object) -> tuple[Recorded, ...]:
+    """Return the rows of the history table, from what ``migrate status`` printed."""
+    listed = status.get("migrations") if isinstance(status, Mapping) else None
+    found = []
+    for one in listed or ():
+        kept = one.get("recorded") or {}
+        if not kept.get("executed_at"):
+            continue
+        spent = kept.get("duration_ms")
+        found.append(
+            Recorded(
+                str(one["version"]),
+                str(one["state"]),
+                float(kept["executed_at"]),
+                None if spent is None else float(spent) / 1000,
+                str(kept.get("executed_by") or ""),
+                str(kept.get("build_id") or ""),
+                str(kept.get("execution") or ""),
+                str(kept.get("commit_sha") or ""),
+            )
+        )
+    return tuple(found)
 
 
 def versions(payload: Mapping[str, Any] | None) -> tuple[str, ...]:

@@ -6,15 +6,13 @@ the secret stays in an `Address` that hides it. A question that is refused becom
 """
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jobs import buildfile, source, tidy
+from jobs import buildfile, engine, source, tidy
 from jobs.access import grants, project_resource, repository_of
 from jobs.address import DEFAULT_SOCKET, Address
 from jobs.config import Target
@@ -32,6 +30,7 @@ T = TypeVar("T")
 AT_ONCE = 12
 #: How long the engine may take to read the migrations.
 ENGINE_S = 20
+CHECK_FILES = ("plan", "--check-files", "--dir", "migrations")
 _ENGINE_DIR = re.compile(
     r"^engine:[ \t]*\n(?:[ \t]+.*\n|[ \t]*\n|#.*\n)*?[ \t]+dir:[ \t]*['\"]?([^'\"#\n]+)",
     re.MULTILINE,
@@ -233,14 +232,14 @@ def _busy(target: Target, cloud: Cloud) -> Sequence[str]:
 def _local(target: Target, root: Path, environment: Mapping[str, str]) -> Local:
     document = asked(lambda: buildfile.load(str(root / target.build_file)))
     uploaded = asked(lambda: source.files(root))
-    code, said = _engine(root, environment)
+    answer = engine.ask(CHECK_FILES, root, environment, seconds=ENGINE_S)
     return Local(
         document=document,
         uploaded=uploaded,
         image=_image(root, uploaded, document),
         engine_dir=_engine_dir(root / f"environments/{target.env}.yaml"),
-        engine_exit=code,
-        engine_said=said,
+        engine_exit=answer.exit_code,
+        engine_said=answer.said,
     )
 
 
@@ -262,30 +261,3 @@ def _engine_dir(path: Path) -> str:
     except (OSError, UnicodeDecodeError):
         return ""
     return found[1].strip() if found else ""
-
-
-def _engine(root: Path, environment: Mapping[str, str]) -> tuple[int, str]:
-    """Let the engine read the migrations; return its exit code, 0 when they can be read."""
-    kept = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV")
-    given = {name: environment[name] for name in kept if name in environment}
-    ran = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "migrate",
-            "plan",
-            "--check-files",
-            "--dir",
-            "migrations",
-        ],
-        cwd=root,
-        env={**given, "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=ENGINE_S,
-        check=False,
-    )
-    if ran.returncode == 0:
-        return 0, ""
-    first = next(iter(ran.stderr.splitlines()), "it said nothing")
-    return ran.returncode, first.removeprefix("error: ")

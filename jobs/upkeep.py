@@ -10,10 +10,13 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+from jobs import engine, queries, tidy, triggers
 from jobs import history as records
-from jobs import queries, tidy, triggers
 from jobs.access import grants, script
 from jobs.address import Address, Change, Means
 from jobs.commands import connected, say, targeted
@@ -33,6 +36,8 @@ from migrate.errors import ExitCode
 
 #: How far back the log is read: as long as Cloud Logging keeps it unless told otherwise.
 _LOGGED_S = 30 * 24 * 3600
+#: How long the database may take to answer: it may well not be reachable from here.
+CONNECT_S = 5.0
 
 # --- doctor ---------------------------------------------------------------------------
 
@@ -74,11 +79,16 @@ def history(call: Call) -> int:
     target = targeted(call)
     cloud = connected(call, target)
     limit = call.options.limit
-    # Other environments of the project are among the newest builds too.
-    builds = tidy.builds_of(cloud, target, limit=max(limit * 5, 50))
-    runs = [(job, _executions(cloud, job.name)) for job in tidy.jobs_of(cloud, target)]
-    applied = _applied(target, cloud, [build.id for build in builds])
-    found = records.rows(builds, runs, applied)[:limit]
+    with ThreadPoolExecutor(1) as aside:
+        # Meanwhile: a database that is not to be reached takes its time to say so.
+        table = aside.submit(_recorded, call, target, cloud)
+        # Other environments of the project are among the newest builds too.
+        builds = tidy.builds_of(cloud, target, limit=max(limit * 5, 50))
+        jobs = tidy.jobs_of(cloud, target)
+        runs = [(job, _executions(cloud, job.name)) for job in jobs]
+        applied = _applied(target, cloud, [build.id for build in builds])
+        recorded = table.result()
+    found = records.rows(builds, runs, applied, recorded)[:limit]
     if call.options.output == "json":
         for run in found:
             sys.stdout.write(json.dumps(run._asdict(), ensure_ascii=False) + "\n")
@@ -114,6 +124,25 @@ def _applied(
     return found
 
 
+def _recorded(call: Call, target: Target, cloud: Cloud) -> Sequence[records.Recorded]:
+    """Return what the history table holds, where it can be reached from here."""
+    if call.options.no_database:
+        return ()
+    name, version = target.secret_name, target.database_secret_version
+    try:
+        url = cloud.secrets.access(name, version)
+    except CloudError as error:
+        sys.stderr.write(f"the history table was not asked: {error}\n")
+        return ()
+    arguments = ("status", "--env", target.env, "--output", "json", "--wait", "0")
+    answer = engine.ask(
+        arguments, Path(), call.environment, url, target.variables, CONNECT_S
+    )
+    if answer.exit_code:
+        sys.stderr.write(f"the history table was not asked: {answer.said}\n")
+    return records.recorded(answer.json())
+
+
 def _row(run: records.Run) -> str:
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(run.began))
     spent = readable(run.seconds) if run.seconds is not None else "-"
@@ -136,7 +165,8 @@ def secret(call: Call) -> int:
     if action == "show":
         _tell(call, _shown(target, show(target, cloud.secrets)))
         return 0
-    vault = Vault(target, cloud.secrets, cloud.clock)
+    connects = partial(_connects, call, target) if call.options.connect else None
+    vault = Vault(target, cloud.secrets, cloud.clock, connects)
     disable = call.options.disable_previous
     if action == "rotate":
         password = _typed(call, target, "new password: ")
@@ -153,6 +183,16 @@ def secret(call: Call) -> int:
         )
     _tell(call, _stored(target, stored))
     return 0
+
+
+def _connects(call: Call, target: Target, url: str) -> str:
+    """Let the engine look at a database; return what was wrong."""
+    arguments = ("doctor", "--output", "json", "--wait", "0", "--dir", "migrations")
+    answer = engine.ask(
+        arguments, Path(), call.environment, url, target.variables, CONNECT_S
+    )
+    wrong = [f["what"] for f in answer.json() or () if not f["good"]]
+    return str(wrong[0]) if wrong else answer.said
 
 
 def _change(call: Call, target: Target) -> Change:
@@ -197,7 +237,8 @@ def _stored(target: Target, stored: Stored) -> Mapping[str, Any]:
     told = {
         "secret": target.database_secret,
         "version": stored.version,
-        "result": "added, enabled and read back",
+        "result": "added, enabled and read back"
+        + (", and it connects" if stored.connected else ""),
         "before": str(stored.before or ""),
         "address": str(stored.after),
         "previous": f"version {stored.previous}, {left}" if stored.previous else "",

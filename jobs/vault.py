@@ -10,7 +10,13 @@ from typing import NamedTuple
 
 from jobs.address import Address, Change, Means, rebuilt
 from jobs.config import Target
-from jobs.errors import BadAddress, CloudError, Denied, VersionUnusable
+from jobs.errors import (
+    BadAddress,
+    CloudError,
+    Denied,
+    NotConnected,
+    VersionUnusable,
+)
 from jobs.polling import again, took_effect
 from jobs.ports import Clock, Secrets, SecretVersion
 
@@ -35,6 +41,7 @@ class Stored(NamedTuple):
     previous: str
     added: bool
     disabled: bool
+    connected: bool = False
 
 
 def show(target: Target, secrets: Secrets) -> Shown:
@@ -68,10 +75,20 @@ def changed(target: Target, change: Change, before: Address) -> Address:
 class Vault:
     """One secret, and how versions are added to it."""
 
-    def __init__(self, target: Target, secrets: Secrets, clock: Clock) -> None:
-        """Take the port; nothing is asked yet."""
+    def __init__(
+        self,
+        target: Target,
+        secrets: Secrets,
+        clock: Clock,
+        connects: Callable[[str], str] | None = None,
+    ) -> None:
+        """Take the port; nothing is asked yet.
+
+        ``connects`` tries an address from here and says what was wrong, or nothing.
+        """
         self._target, self._secrets, self._clock = target, secrets, clock
         self._name = target.secret_name
+        self._connects = connects
 
     def change(
         self, make: Callable[[Address], Address], *, disable_previous: bool = False
@@ -124,6 +141,7 @@ class Vault:
             lambda: self._secrets.add(self._name, url), there, self._clock
         )
         self._prove(made, url)
+        self._try(made, old, url)
         if disable_previous and old:
             self._secrets.disable(self._name, old)
         return Stored(
@@ -133,6 +151,18 @@ class Vault:
             old,
             added=True,
             disabled=bool(disable_previous and old),
+            connected=self._connects is not None,
+        )
+
+    def _try(self, made: SecretVersion, old: str, url: str) -> None:
+        """Connect, if that was asked for; before anything is disabled."""
+        if self._connects is None or not (said := self._connects(url)):
+            return
+        raise NotConnected(
+            secret=self._target.database_secret,
+            version=made.version,
+            previous=old,
+            reason=said,
         )
 
     def _prove(self, made: SecretVersion, url: str) -> None:

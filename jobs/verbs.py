@@ -61,17 +61,25 @@ def _run_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--keep-job", action="store_true", help="`cleanup` will delete the job"
     )
-    verb.add_argument("--secret-version", metavar="N", default="")
-    verb.add_argument("--build-id", metavar="ID", default="")
-    verb.add_argument("--launch-id", metavar="ID", default="")
-    verb.add_argument("--commit", metavar="SHA", default="")
-    verb.add_argument("--submitter", metavar="WHO", default="")
+    told = {
+        "--secret-version": ("N", "instead of the one the environment file names"),
+        "--build-id": ("ID", "the build this is a step of: names the job"),
+        "--launch-id": (
+            "ID",
+            "the launch that submitted the build (default: a new one)",
+        ),
+        "--commit": ("SHA", "for labels and history"),
+        "--submitter": ("WHO", "for labels and history (default: the user)"),
+    }
+    for option, (metavar, text) in told.items():
+        verb.add_argument(option, metavar=metavar, default="", help=text)
     verb.add_argument(
         "--dry-run",
         nargs="?",
         const="true",
         default="false",
         choices=("true", "false"),
+        metavar="BOOL",
         help="let the engine run everything and roll it back",
     )
 
@@ -79,7 +87,13 @@ def _run_arguments(verb: argparse.ArgumentParser) -> None:
 def _logs_arguments(verb: argparse.ArgumentParser) -> None:
     _live_arguments(verb)
     verb.add_argument("--follow", action="store_true", help="go on until it ends")
-    verb.add_argument("--hours", type=float, default=24.0, help="how far back")
+    verb.add_argument(
+        "--hours",
+        type=float,
+        default=24.0,
+        metavar="H",
+        help="how far back (default 24)",
+    )
 
 
 def _cleanup_arguments(verb: argparse.ArgumentParser) -> None:

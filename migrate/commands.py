@@ -202,12 +202,15 @@ def _status(options: argparse.Namespace, settings: Settings) -> ExitCode:
         from migrate.plan import make_plan  # noqa: PLC0415
 
         made = make_plan(reading.migrations, reading.entries, Selection())
+        as_json = settings.output is Output.JSON
+        recorded = reading.history.report(reading.facts) if as_json else {}
     finally:
         reading.session.close()
     rows = _status_rows(reading.migrations, reading.entries, made)
     pending = len(made.steps)
-    if settings.output is Output.JSON:
-        print(json.dumps({"pending": pending, "migrations": rows}, ensure_ascii=False))
+    if as_json:
+        told = [{**row, "recorded": recorded.get(row["version"])} for row in rows]
+        print(json.dumps({"pending": pending, "migrations": told}, ensure_ascii=False))
     else:
         for row in rows:
             drift = f"  {row['drift']}" if row["drift"] else ""

@@ -3,6 +3,7 @@
 Used by ``reference``; tests/docs sees to it that none is missing and none is left over.
 """
 
+from jobs.errors import LaunchCode
 from migrate.errors import ExitCode
 
 #: For each exit code: what is true afterwards, and what to do.
@@ -56,6 +57,47 @@ EXIT_CODES = {
             "was changed"
         ),
         "correct the migration or its check; mend the schema with a new migration",
+    ),
+}
+
+#: For each exit code of a launch that is not the engine's.
+LAUNCH_CODES = {
+    LaunchCode.BUILD_FAILED: (
+        "the build failed before a job was made; no migration was run",
+        "read the build's last lines, which are printed above the verdict",
+    ),
+    LaunchCode.REFUSED: (
+        "Google refused a call, in the words printed; what had been made is gone again",
+        "`doctor ENV` names the role or the setting",
+    ),
+    LaunchCode.EXECUTION_FAILED: (
+        (
+            "the task failed without a word of the engine: killed, out of memory, no "
+            "image. A transaction that was open is rolled back"
+        ),
+        "read the reason; the next launch continues, or tells what is in doubt",
+    ),
+    LaunchCode.TIMED_OUT: (
+        (
+            "a deadline passed: of the task, the build, the queue, or of one call. What "
+            "ran was cancelled"
+        ),
+        "raise the timeout that is named, or split the migration",
+    ),
+    LaunchCode.CANCELLED: (
+        (
+            "somebody cancelled: Ctrl-C, `cancel`, the console. The engine rolled back "
+            "what was in progress; what it had committed stays"
+        ),
+        "`python -m migrate status` tells; launch again when it is time",
+    ),
+    LaunchCode.LEFT_BEHIND: (
+        "the migration is over (or was cancelled), and something of ours is still there",
+        "`cancel ENV`, or the next launch, removes it",
+    ),
+    LaunchCode.UNCERTAIN: (
+        "not known: the end was not seen, or platform and engine tell it differently",
+        "ask the database, `python -m migrate status`, before anything is run again",
     ),
 }
 

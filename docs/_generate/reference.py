@@ -9,6 +9,7 @@ import inspect
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from enum import IntEnum
 from pathlib import Path
 
 from docs._generate.meanings import COLUMNS, EXIT_CODES, NOT_EVENTS
@@ -183,7 +184,7 @@ def error_sections() -> str:
     return "\n".join(parts)
 
 
-def _title(exit_code: ExitCode) -> str:
+def _title(exit_code: IntEnum) -> str:
     return exit_code.name.lower().replace("_", " ")
 
 

@@ -217,5 +217,25 @@ class History:
             for version, name, checksum, state in rows
         ]
 
+    def report(self, facts: Facts) -> dict[str, dict[str, object]]:
+        """Return what else is recorded of each version: when, by whom, from where."""
+        if not facts.layout:
+            return {}
+        return {
+            version: dict(zip(_REPORTED, facts_of_it, strict=True))
+            for version, *facts_of_it in self._session.rows(self.text("report"))
+        }
 
+
+#: What `History.report` tells of a version; `executed_at` in seconds of the epoch.
+_REPORTED = (
+    "description",
+    "executed_at",
+    "duration_ms",
+    "executed_by",
+    "build_id",
+    "commit_sha",
+    "image_digest",
+    "execution",
+)
 _STATES = {state.value: state for state in State}

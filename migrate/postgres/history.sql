@@ -58,9 +58,9 @@ ALTER TABLE {table}
 SELECT version, name, checksum, state FROM {table};
 
 -- name: report
-SELECT version, name, description, checksum, executed_at, duration_ms, executed_by, state,
-       execution, statements_done, created
-  FROM {table} ORDER BY executed_at, version;
+SELECT version, description, extract(epoch FROM executed_at)::float8, duration_ms, executed_by,
+       build_id, commit_sha, image_digest, execution
+  FROM {table};
 
 -- name: created
 SELECT created, removed FROM {table} WHERE state = 'applied' ORDER BY executed_at, version;

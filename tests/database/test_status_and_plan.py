@@ -1,6 +1,7 @@
 """``status`` and ``plan`` look and change nothing."""
 
 import json
+import time
 
 FILES = {
     "0001_a.sql": "CREATE TABLE a (id int);",
@@ -61,6 +62,24 @@ def test_status_lists_every_version_with_its_state_and_drift(project):
         ("0004", "pending", ""),
         ("0005", "pending", ""),
     ] == [(r["version"], r["state"], r["drift"]) for r in rows["migrations"]]
+
+
+def test_status_tells_what_is_recorded_of_each(project):
+    """For programs: when, by whom, from which build; nothing of what is pending."""
+    project.write({"0001_a.sql": "CREATE TABLE a (id int);"})
+    applied = project("apply", env={"BUILD_ID": "b-7", "COMMIT_SHA": "c0ffee"})
+    project.write({"0002_b.sql": "SELECT 1;"})
+
+    found = json.loads(project("status", "--output", "json").out)["migrations"]
+
+    assert 0 == applied.exit
+    recorded = found[0]["recorded"]
+    assert ("b-7", "c0ffee", None) == tuple(
+        recorded[name] for name in ("build_id", "commit_sha", "execution")
+    )
+    assert abs(recorded["executed_at"] - time.time()) < 60
+    assert recorded["executed_by"]
+    assert found[1]["recorded"] is None
 
 
 def test_a_migration_that_stopped_midway_is_listed_as_failed(project):

@@ -203,6 +203,16 @@ def test_caller_is_known_by_a_self_signed_token(emulator, tmp_path):
     known.close()
 
 
+def test_project_that_does_not_exist_is_denied_and_not_missing(google):
+    """Also without a policy: Google tells nobody which projects there are not."""
+    parent = "projects/no-such-project/locations/europe-west1"
+
+    with pytest.raises(exceptions.PermissionDenied):
+        google.builds.list_builds({"parent": parent, "project_id": "x"}, timeout=10)
+    with pytest.raises(exceptions.PermissionDenied, match=r"run\.jobs\.list"):
+        google.jobs.list_jobs({"parent": parent}, timeout=10)
+
+
 def test_policy_file_with_an_unknown_role_is_refused(emulator):
     """A slip in a policy must not silently grant nothing."""
     with pytest.raises(Exception, match="400"):

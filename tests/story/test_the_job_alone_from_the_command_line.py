@@ -76,7 +76,7 @@ def test_the_steps_of_the_build_by_hand(typed, image, checkout):
 
 
 def test_a_verdict_that_is_no_success_is_the_steps_exit_code(typed, checkout):
-    """Failed with seven: seven. Killed before its end: 22. No verdict at all: 22."""
+    """Failed with seven: seven. Killed before its end: 26, not known. No job made: 22."""
     file = checkout.directory / "verdict.json"
     verdict = ("--verdict", "verdict.json", "--fail-unless-succeeded")
     codes = [typed("cleanup", "rehearsal", *verdict)[0]]
@@ -88,7 +88,7 @@ def test_a_verdict_that_is_no_success_is_the_steps_exit_code(typed, checkout):
         )
         codes.append(typed("cleanup", "rehearsal", *verdict)[0])
 
-    assert [22, 7, 22, 22] == codes
+    assert [22, 7, 26, 26] == codes
 
 
 def test_sweeping_and_cancelling_where_nothing_is(typed):

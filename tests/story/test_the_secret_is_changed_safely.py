@@ -98,6 +98,24 @@ def test_the_environments_network_says_which_form(secret):
     assert "version 1, disabled" in said
 
 
+def test_an_address_is_tried_before_anything_is_disabled(secret, blank_database):
+    """With --connect: one that does not do keeps the version before as it was."""
+    options = ("--new", "--connect", "--disable-previous")
+    wrong = "postgresql://u:s3cret@127.0.0.1:1/d"
+
+    good = secret(PRIVATE)
+    code, said = good("set-url", *options, typed=f"{blank_database.url}\n")
+    bad = secret(PRIVATE)
+    refused, why = bad("set-url", *options, typed=f"{wrong}\n")
+
+    assert (0, ["DISABLED", blank_database.url]) == (code, good.values())
+    assert "read back, and it connects" in said
+    assert (6, [PRIVATE, wrong]) == (refused, bad.values())
+    assert "Connection refused" in why
+    assert "version 1 is as it was" in why
+    assert "→" in why
+
+
 def test_nothing_is_added_when_nothing_changes(secret):
     """Asked twice, it is done once."""
     changed = secret(PRIVATE)

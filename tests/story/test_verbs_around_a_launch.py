@@ -161,6 +161,21 @@ def test_an_environment_without_records_says_so(verb):
     assert (0, "prod: nothing is recorded\n") == (code, said)
 
 
+def test_a_project_that_is_not_there_is_found_by_the_preflight(
+    story, verb, monkeypatch
+):
+    """Though the very first call of a launch is refused already."""
+    made = story.checkout("nowhere", PRIVATE)
+    made.edit(made.target.file, f"project: {PROJECT}\n", "project: no-such-project\n")
+    monkeypatch.chdir(made.root)
+
+    code, said = verb("launch", "nowhere")
+
+    assert 4 == code
+    assert "✗ there is no project no-such-project, or you may not see it" in said
+    assert "→ gcloud projects list" in said
+
+
 def test_grants_are_printed_as_commands(verb, checkout):
     """With the project's number looked up; a shell could run it as it stands."""
     code, said = verb("doctor", "prod", "--print-grants")

@@ -96,6 +96,10 @@ FAULTS = st.one_of(
         code=st.sampled_from(("UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL")),
         skip=st.integers(0, 1), times=st.integers(1, 2),
     ),
+    a_fault(
+        "rpc", "lose_reply", method=st.sampled_from(("Jobs.RunJob", "Jobs.CreateJob")),
+        code=st.sampled_from(("UNAVAILABLE", "DEADLINE_EXCEEDED")), times=st.just(1),
+    ),
     a_fault("rpc", "error", method="LoggingServiceV2.*", code=st.sampled_from(PASSING)),
     a_fault("rpc", "quota", method="*.ListLogEntries", per_minute=st.integers(0, 3)),
     a_fault("log", "late", lines=LINES, where=WHERE, seconds=SECONDS),

@@ -12,8 +12,8 @@ from jobs import events, orchestrator
 from jobs.errors import Denied, LaunchError, NoAnswer, QuotaExceeded, Unavailable
 from jobs.lifecycle import Ending, Task
 from tests.scripted_cloud import Script, a_line, an_end
+from tests.stories import WHO, launch, means
 from tests.unit.jobs.test_requests_on_the_wire import IMAGE, TARGET
-from tests.unit.jobs.test_the_story_of_a_launch import WHO, launch, means
 
 CALLS = (
     "jobs.create",

@@ -26,6 +26,12 @@ SAMPLES = [
     errors.BadAddress(reason="there is no host in it"),
     errors.NothingTyped(env="dev"),
     errors.VersionUnusable(secret="database-url-dev", version="6", state="DISABLED"),
+    errors.NotConnected(
+        secret="database-url-dev",
+        version="6",
+        previous="5",
+        reason="no session with app@10.240.0.3:5432/app: timeout expired",
+    ),
     errors.VerdictFileMissing(file="verdict.json"),
     errors.NoCredentials(project="acme-dev", reason="nobody is logged in"),
     errors.PreflightFailed(env="dev", findings=("there is no connector", "no secret")),

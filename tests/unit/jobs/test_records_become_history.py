@@ -1,6 +1,6 @@
 """Builds and executions become rows: what ran, when, by whom, with which verdict."""
 
-from jobs.history import Run, rows, versions
+from jobs.history import Recorded, Run, recorded, rows, versions
 from jobs.lifecycle import Build, BuildStatus, Execution, Job, Step
 
 
@@ -107,3 +107,49 @@ def test_what_was_applied_comes_from_the_engines_last_line():
     assert () == versions({"event": "Applied", "fields": {"done": [{"version": "1"}]}})
     assert () == versions({"event": "End", "fields": "cut"})
     assert () == versions({"event": "End", "fields": {}})
+
+
+def test_the_table_says_what_a_launch_applied_and_what_the_cloud_does_not_know():
+    """It goes before the log; a version that another program applied has its own row."""
+    job, (execution,) = a_job()
+    table = [
+        Recorded("0001", "applied", 120.0, 0.2, "app", build="b1"),
+        Recorded("0002", "applied", 121.0, 0.2, "app", build="b1"),
+        Recorded("0003", "applied", 202.0, 0.2, "app", execution="j-x"),
+        Recorded("0004", "baseline", 300.0, None, "dba"),
+        Recorded("0005", "applied", 50.0, 1.0, "app", build="forgotten", commit="dead"),
+    ]
+
+    found = rows([a_build()], [(job, [execution])], {"b1": ("0001",)}, table)
+
+    assert [
+        ("database", "0004", "dba", "", "baseline", ("0004",)),
+        ("job", "j-x", "bob", "", "succeeded", ("0003",)),
+        ("build", "b1", "ada", "c0ffee", "succeeded", ("0001", "0002")),
+        ("database", "forgotten", "app", "dead", "applied", ("0005",)),
+    ] == [(r.kind, r.id, r.by, r.commit, r.verdict, r.applied) for r in found]
+
+
+def test_the_table_is_read_from_what_the_engine_prints():
+    """What is pending has no row; without an answer there is none at all."""
+    row = {
+        "executed_at": 5.5,
+        "duration_ms": 1500,
+        "executed_by": "app",
+        "build_id": None,
+        "execution": "j-x",
+        "commit_sha": "c0ffee",
+    }
+    found = [
+        {"version": "1", "state": "applied", "recorded": row},
+        {"version": "2", "state": "pending", "recorded": None},
+        {"version": "3", "state": "baseline", "recorded": {"executed_at": 1}},
+    ]
+
+    read = recorded({"pending": 1, "migrations": found})
+
+    assert Recorded("1", "applied", 5.5, 1.5, "app", "", "j-x", "c0ffee") == read[0]
+    assert Recorded("3", "baseline", 1.0, None, "") == read[1]
+    assert 2 == len(read)
+    assert () == recorded(None)
+    assert () == recorded({})

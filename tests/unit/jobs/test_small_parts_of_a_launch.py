@@ -102,10 +102,10 @@ def test_a_verdict_is_read_back(tmp_path):
 
 @pytest.mark.parametrize("text", [None, "", "[]", '{"state": "x"}'])
 def test_no_verdict_is_an_error(tmp_path, text):
-    """Missing, empty, or something else: the end is unknown."""
+    """Missing, empty, or something else: it is written before a job is made."""
     file = tmp_path / "v.json"
     if text is not None:
         file.write_text(text, encoding="utf-8")
 
-    with pytest.raises(VerdictFileMissing, match="the migration's end is unknown"):
+    with pytest.raises(VerdictFileMissing, match="the run step made no job"):
         verdictfile.read(file)

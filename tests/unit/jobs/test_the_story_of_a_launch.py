@@ -1,443 +1,21 @@
-"""A launch goes its straight way, and cleans up on every other one."""
+"""A launch goes through a build, and leaves nothing behind."""
 
 from typing import Any
 
 import pytest
 
-from jobs import events, orchestrator
+from jobs import events
 from jobs.errors import (
     AnotherLaunch,
-    CloudError,
     Denied,
-    LaunchError,
-    NoAnswer,
-    NotFound,
     PreflightFailed,
-    Unavailable,
     WaitedTooLong,
 )
-from jobs.findings import Finding, Weight, no_preflight
-from jobs.lifecycle import Build, BuildStatus, Ending, Job, Task
-from jobs.orchestrator import Means
-from jobs.settings import JobMode
-from jobs.source import Archive
-from jobs.spec import Launch
-from tests.scripted_cloud import START, Script, a_line, an_end
-from tests.unit.jobs.test_requests_on_the_wire import IMAGE, TARGET
-
-SUBSTITUTIONS = (
-    "_ENV",
-    "_IMAGE",
-    "_BUILD_SA",
-    "_BASE_IMAGE",
-    "_DOCKER_BUILDER",
-    "_LAUNCH_ID",
-    "_COMMIT",
-    "_SUBMITTER",
-    "_SECRET_VERSION",
-    "_DRY_RUN",
-)
-DOCUMENT = {
-    "steps": [],
-    "tags": ["migration"],
-    "substitutions": dict.fromkeys(SUBSTITUTIONS, ""),
-}
-WHO = Launch("aaaaaaaaaaaa", submitter="ann")
-LOST = NoAnswer(call="x", reason="deadline")
-DOWN = Unavailable(call="x", reason="503")
-
-
-class Told(list[Any]):
-    """The events of a story."""
-
-    def of(self, kind):
-        """Return the events of a kind."""
-        return [event for event in self if isinstance(event, kind)]
-
-
-def means(script, preflight=no_preflight):
-    """Return what a story needs, and the list of what it tells."""
-    told = Told()
-    return Means(script.cloud(), told.append, preflight), told
-
-
-def run(script, target=TARGET, **more):
-    """Run the job alone."""
-    noted = []
-    given, told = means(script)
-    ended = orchestrator.run(
-        given,
-        target,
-        IMAGE,
-        WHO,
-        note=lambda *values: noted.append(values[0]),
-        **more,
-    )
-    return ended, told, noted
-
-
-def launch(script, target=TARGET, preflight=no_preflight):
-    """Launch through a build."""
-    given, told = means(script, preflight)
-    archive = Archive(b"x", "d" * 64, ("a",))
-    ended = orchestrator.launch(given, target, DOCUMENT, lambda: archive, WHO)
-    return ended, told
-
-
-def test_a_run_tells_its_lines_judges_and_deletes():
-    """Create, run, follow, judge, delete."""
-    script = Script()
-
-    ended, told, noted = run(script)
-
-    assert 0 == ended.exit_code
-    assert [1, 2, 3] == [line.seq for line in told.of(events.LogLine)]
-    assert {} == script.jobs
-    assert ["created", "succeeded"] == noted
-    assert ["preflight", "job", "migration"] == [
-        phase.name for phase in told[-1].phases
-    ]
-    assert (1, Ending.SUCCEEDED) == (told[-1].done, told[-1].verdict.ending)
-
-
-def test_the_engines_exit_code_is_the_runs():
-    """Seven stays seven."""
-    script = Script()
-    script.task = Task(0, 7)
-    script.counts = {"failed": 1}
-    script.entries = [an_end(1, exit_code=7, message="no such table")]
-
-    ended, _, noted = run(script)
-
-    assert 7 == ended.exit_code
-    assert "no such table" == ended.verdict.reason
-    assert {} == script.jobs
-    assert ["created", "failed"] == noted
-
-
-def test_two_hours_are_waited_for():
-    """Google's own waiting gives up after 900 seconds; ours after the task's time."""
-    script = Script()
-    script.lasts = 7200.0
-    long = TARGET._replace(task_timeout_s=3 * 3600, build_timeout_s=5 * 3600)
-
-    ended, told, _ = run(script, long)
-
-    assert 0 == ended.exit_code
-    assert script.clock.time > START + 7200
-    assert told.of(events.Waiting)
-
-
-def test_a_run_that_outlives_its_time_is_cancelled():
-    """And has timed out, although its cancelled operation would look like a success."""
-    script = Script()
-    script.lasts = 1e9
-    script.entries = [a_line(1)]
-
-    ended, told, _ = run(script)
-
-    assert 23 == ended.exit_code
-    assert "jobs.cancel" in script.calls
-    assert {} == script.jobs
-    assert told.of(events.Cancelling)
-
-
-def test_a_cancelled_execution_is_no_success():
-    """Whoever cancelled it."""
-    script = Script()
-    script.counts = {"cancelled": 1}
-    script.entries = []
-
-    assert 24 == run(script)[0].exit_code
-
-
-@pytest.mark.parametrize("lost", [LOST, DOWN])
-def test_a_lost_answer_is_no_second_migration(lost):
-    """The execution that a lost answer started is found and followed."""
-    script = Script()
-    script.before = {"+jobs.run": [lost], "+jobs.create": [lost]}
-
-    ended, _, _ = run(script)
-
-    assert 0 == ended.exit_code
-    assert 1 == script.calls.count("jobs.run")
-    assert 1 == script.calls.count("jobs.create")
-
-
-def test_a_call_that_had_no_effect_is_made_again():
-    """When it is certain that nothing was started."""
-    script = Script()
-    script.before = {"jobs.run": [DOWN]}
-
-    assert 0 == run(script)[0].exit_code
-    assert 2 == script.calls.count("jobs.run")
-
-
-def test_a_call_whose_effect_is_unknown_is_not_made_again():
-    """A deadline may pass before the effect shows: how it ended is not known either."""
-    script = Script()
-    script.before = {"jobs.run": [LOST]}
-
-    ended, _, noted = run(script)
-
-    assert (Ending.LOST, 26) == (ended.verdict.ending, ended.exit_code)
-    assert 1 == script.calls.count("jobs.run")
-    assert {} == script.jobs
-    assert "lost" == noted[-1]
-
-
-def test_an_execution_that_is_not_listed_yet_is_not_started_again():
-    """The job itself names its latest execution: a second witness for a lost answer."""
-    script = Script()
-    script.before = {"+jobs.run": [DOWN]}
-    script.hidden_s = 30.0
-
-    ended, _, _ = run(script)
-
-    assert 0 == ended.exit_code
-    assert 1 == len(script.started)
-
-
-def test_a_young_execution_that_is_not_found_is_not_gone():
-    """Look-ups lag behind; what has been seen and is not found any more is."""
-    young, gone = Script(), Script()
-    young.hidden_s = 10.0
-    gone.lasts = 1e6
-    gone.before = {"jobs.execution": [None, NotFound(call="reading", reason="x")]}
-
-    assert 0 == run(young)[0].exit_code
-    assert 26 == run(gone)[0].exit_code
-
-
-def test_an_error_in_mid_migration_leaves_the_end_open():
-    """A role that is revoked meanwhile: nobody says that the migration was refused."""
-    script = Script()
-    script.before = {"jobs.execution": [Denied(call="reading", reason="run.get")]}
-
-    ended, _, noted = run(script)
-
-    assert (Ending.LOST, 26) == (ended.verdict.ending, ended.exit_code)
-    assert ["created", "failed", "lost"] == noted
-    assert {} == script.jobs
-
-
-def test_a_refusal_keeps_its_word_for_the_clean_up_step():
-    """The job was not made: the note says why, and with which code."""
-    script = Script()
-    noted = []
-    script.before = {"jobs.create": [Denied(call="creating", reason="run.jobs.create")]}
-    given, _ = means(script)
-
-    with pytest.raises(Denied):
-        orchestrator.run(
-            given, TARGET, IMAGE, WHO, note=lambda *values: noted.append(values)
-        )
-
-    state, _, verdict, _ = noted[-1]
-    assert ("failed", 21) == (state, verdict.exit_code)
-    assert "run.jobs.create" in verdict.reason
-
-
-def test_the_verdict_stands_without_a_log():
-    """The log service is down from the beginning to the end."""
-    script = Script()
-    script.tail_works = script.list_works = False
-
-    ended, told, _ = run(script)
-
-    assert 0 == ended.exit_code
-    assert 1 == len(told.of(events.LogTrouble))
-
-
-def test_a_log_without_a_tail_is_complete():
-    """The list alone brings every line."""
-    script = Script()
-    script.tail_works = False
-
-    _, told, _ = run(script)
-
-    assert [1, 2, 3] == [line.seq for line in told.of(events.LogLine)]
-
-
-def test_a_gap_is_announced_at_the_end():
-    """With the numbers that are missing, and the page to look at."""
-    script = Script()
-    script.entries = [a_line(1), an_end(4)]
-
-    _, told, _ = run(script)
-
-    gap = told.of(events.LogGap)[0]
-    assert (2, 3) == (gap.first, gap.last)
-    assert gap.page.startswith("https://console.cloud.google.com/logs/")
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        "jobs.create",
-        "+jobs.create",
-        "jobs.run",
-        "+jobs.run",
-        "jobs.execution",
-        "jobs.tasks",
-    ],
-)
-def test_ctrl_c_leaves_no_job(call):
-    """At whichever call it comes."""
-    script = Script()
-    script.before = {call: [KeyboardInterrupt()]}
-
-    ended, told, noted = run(script)
-
-    assert 24 == ended.exit_code
-    assert {} == script.jobs
-    assert "cancelled" == noted[-1]
-    assert Ending.CANCELLED is told[-1].verdict.ending
-
-
-def test_a_second_ctrl_c_says_what_is_left():
-    """And ends at once."""
-    script = Script()
-    script.before = {
-        "jobs.execution": [KeyboardInterrupt()],
-        "jobs.delete": [KeyboardInterrupt()],
-    }
-
-    ended, told, _ = run(script)
-
-    assert 25 == ended.exit_code
-    assert (
-        "job dev-prompt-migration-aaaaaaaaaaaa"
-        == told.of(events.CleanupFailed)[0].things[0]
-    )
-    assert 1 == len(script.jobs)
-
-
-def test_ctrl_c_during_the_clean_up_does_not_stop_it():
-    """The first one: the migration is over, the job still has to go."""
-    script = Script()
-    script.before = {"jobs.delete": [KeyboardInterrupt()]}
-
-    ended, _, _ = run(script)
-
-    assert 0 == ended.exit_code
-    assert {} == script.jobs
-
-
-def test_a_clean_up_that_fails_spoils_a_success():
-    """But not the code of a failed migration."""
-    refused = [Denied(call="deleting", reason="run.jobs.delete") for _ in range(2)]
-    script, failed = Script(), Script()
-    script.before = {"jobs.delete": refused[:1]}
-    failed.before = {"jobs.delete": refused[1:]}
-    failed.task, failed.counts = Task(0, 7), {"failed": 1}
-    failed.entries = [an_end(1, exit_code=7)]
-
-    assert 25 == run(script)[0].exit_code
-    assert 7 == run(failed)[0].exit_code
-
-
-def test_an_error_cleans_up_and_is_told():
-    """What went wrong is raised; the job is gone."""
-    script = Script()
-    script.before = {"jobs.run": [Denied(call="starting", reason="run.jobs.run")]}
-
-    with pytest.raises(Denied):
-        run(script)
-    assert {} == script.jobs
-
-
-def test_the_clean_up_step_gets_its_job():
-    """The build's third step leaves the job to the fourth, except when it is stopped."""
-    script = Script()
-
-    run(script, keep_job=True)
-
-    assert 1 == len(script.jobs)
-
-
-def test_a_stable_job_is_kept():
-    """Updated, run, and left standing; its earlier executions are not ours."""
-    script = Script()
-    stable = TARGET._replace(job_mode=JobMode.STABLE)
-    name = "projects/acme-dev/locations/us-central1/jobs/dev-prompt-migration"
-    script.entries = [
-        e._replace(
-            labels={"run.googleapis.com/execution_name": "dev-prompt-migration-x0"}
-        )
-        for e in script.entries
-    ]
-
-    ended, told, _ = run(script, stable)
-
-    assert 0 == ended.exit_code
-    assert [name] == list(script.jobs)
-    assert [1, 2, 3] == [line.seq for line in told.of(events.LogLine)]
-
-
-# --- others at work -------------------------------------------------------------------
-
-LABELS = {"managed-by": "cloudrun-migrate", "env": "dev", "launch-id": "b"}
-OLD = "projects/acme-dev/locations/us-central1/jobs/dev-prompt-migration-old"
-
-
-def test_a_running_job_of_another_launch_is_left_alone():
-    """The second launch refuses, and names the execution."""
-    script = Script()
-    script.jobs[OLD] = Job(OLD, LABELS, START)
-    script.lasts = 1e6
-    script.executions[f"{OLD}/executions/e1"] = (
-        script.add_execution(
-            type("J", (), {"job": "x", "__str__": lambda _: OLD})(), LABELS
-        )
-    )._replace(name=f"{OLD}/executions/e1")
-
-    with pytest.raises(AnotherLaunch, match="execution"):
-        run(script)
-    assert [OLD] == list(script.jobs)
-
-
-@pytest.mark.parametrize(
-    ("labels", "age", "why"),
-    [
-        (LABELS, 300, "nothing was ever started"),
-        (LABELS | {"build-id": "dead"}, 1, "its build is over"),
-        (LABELS | {"expires-at": "1"}, 1, "outlived"),
-    ],
-)
-def test_what_a_killed_launch_left_is_swept(labels, age, why):
-    """By the next launch, which says so."""
-    script = Script()
-    script.jobs[OLD] = Job(OLD, labels, START - age)
-
-    ended, told, _ = run(script)
-
-    assert 0 == ended.exit_code
-    assert why in told.of(events.Swept)[0].why
-    assert {} == script.jobs
-
-
-def test_a_job_that_may_be_about_to_start_is_not_swept():
-    """Between creating and starting there is a moment."""
-    script = Script()
-    script.jobs[OLD] = Job(OLD, LABELS, START - 1)
-
-    with pytest.raises(AnotherLaunch, match="about to start"):
-        run(script)
-
-
-def test_jobs_of_other_environments_are_never_touched():
-    """Nor those without our labels."""
-    script = Script()
-    script.jobs["a"] = Job("a", LABELS | {"env": "prod"}, 0.0)
-    script.jobs["b"] = Job("b", {}, 0.0)
-
-    run(script)
-
-    assert ["a", "b"] == list(script.jobs)
-
-
-# --- launch ---------------------------------------------------------------------------
+from jobs.findings import Finding, Weight
+from jobs.lifecycle import Build, BuildStatus
+from tests.scripted_cloud import START, Script, a_line
+from tests.stories import DOWN, LOST, launch
+from tests.unit.jobs.test_requests_on_the_wire import TARGET
 
 
 def test_a_launch_goes_through_a_build():
@@ -509,6 +87,30 @@ def test_a_finding_keeps_everything_back():
     assert {} == script.builds
 
 
+def test_whoever_may_not_even_look_is_told_why_by_the_preflight():
+    """Not by the first call that happened to be refused; where it knows nothing, by that."""
+    denied = Denied(call="listing builds", reason="no")
+    finding = Finding("project", Weight.FATAL, "there is no project acme")
+    told, untold = Script(), Script()
+    told.before, untold.before = {"builds.list": [denied]}, {"jobs.list": [denied]}
+
+    with pytest.raises(PreflightFailed, match="there is no project acme"):
+        launch(told, preflight=lambda: [finding])
+    with pytest.raises(Denied, match="listing builds"):
+        launch(untold)
+
+
+def test_an_outage_is_told_while_it_is_waited_out():
+    """Thirty seconds without a word are long."""
+    script = Script()
+    script.before = {"builds.list": [DOWN, DOWN], "source.upload": [DOWN]}
+
+    ended, told = launch(script)
+
+    assert 0 == ended.exit_code
+    assert 3 == len(told.of(events.Retrying))
+
+
 def test_a_second_launch_names_the_first():
     """And submits nothing."""
     script = Script()
@@ -561,6 +163,31 @@ def test_ctrl_c_cancels_the_build(call):
         assert BuildStatus.CANCELLED is build.status
 
 
+def test_a_second_ctrl_c_of_a_launch_names_build_and_job():
+    """And the command that ends them; a launch that has no build yet names its tag."""
+    script, early = Script(), Script()
+    script.before = {
+        "builds.get": [KeyboardInterrupt()],
+        "builds.cancel": [KeyboardInterrupt()],
+    }
+    early.before = {
+        "+builds.create": [KeyboardInterrupt()],
+        "+builds.list": [None, None, KeyboardInterrupt()],
+    }
+
+    ended, told = launch(script)
+    _, told_early = launch(early)
+
+    build = next(iter(script.builds))
+    (left,) = told.of(events.CleanupFailed)
+    assert 25 == ended.exit_code
+    assert f"build {build}, if it still runs" == left.things[0]
+    assert left.things[1].startswith("job dev-prompt-migration-00000001")
+    assert "python -m jobs cancel dev" in left.advice
+    (left,) = told_early.of(events.CleanupFailed)
+    assert ("builds with the tag aaaaaaaaaaaa",) == left.things
+
+
 def test_a_build_that_never_starts_is_given_up():
     """With its own error and code, and cancelled."""
     script = Script()
@@ -585,10 +212,3 @@ def test_a_lost_submission_is_found_by_its_tag():
 
     assert 0 == launch(script)[0].exit_code
     assert 1 == len(script.builds)
-
-
-def test_errors_have_words_and_codes():
-    """Every error of the story can be shown."""
-    assert issubclass(CloudError, LaunchError)
-    assert 6 == DOWN.exit_code
-    assert 23 == LOST.exit_code

@@ -1,0 +1,63 @@
+"""The engine as a program: ``python -m migrate …``, asked and not imported.
+
+Called by `looking`, `upkeep` and `vault`. An address goes to it by its environment and
+nowhere else; what it says never holds a password. Never lets it change anything.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from migrate.errors import ExitCode
+
+#: What of our own environment it needs to start at all.
+_KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV")
+
+
+class Answer(NamedTuple):
+    """How it ended; ``said`` is the first line of what was wrong."""
+
+    exit_code: int
+    out: str = ""
+    said: str = ""
+
+    def json(self) -> Any:
+        """Return what it printed, read; None when that is no JSON."""
+        try:
+            return json.loads(self.out)
+        except ValueError:
+            return None
+
+
+def ask(  # noqa: PLR0917 - a command, and the world it runs in
+    arguments: Sequence[str],
+    root: Path,
+    environment: Mapping[str, str],
+    url: str = "",
+    variables: Mapping[str, str] | None = None,
+    seconds: float = 20.0,
+) -> Answer:
+    """Run one command of the engine in a directory, on the database of an address."""
+    given = {name: environment[name] for name in _KEPT if name in environment}
+    if url:
+        given |= {**(variables or {}), "DATABASE_URL": url}
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-m", "migrate", *arguments],
+            cwd=root,
+            env={**given, "PYTHONDONTWRITEBYTECODE": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        said = f"there was no answer within {seconds:.0f} s"
+        return Answer(int(ExitCode.UNREACHABLE), "", said)
+    first = next(iter(ran.stderr.splitlines()), "it said nothing")
+    said = "" if ran.returncode == 0 else first.removeprefix("error: ")
+    return Answer(ran.returncode, ran.stdout, said)
