@@ -19,7 +19,6 @@ from jobs.errors import SourceMissing
 ALLOWED = (
     "Dockerfile.migrate",
     "cloudbuild.migrate.yaml",
-    "pyproject.toml",
     "requirements/runner.txt",
     "requirements/cloud.txt",
     "environments/",

@@ -101,7 +101,7 @@ def test_this_repository_packs_to_some_hundred_kilobytes():
 
     assert list(packed.files) == names
     assert [] == [n for n in names if not n.startswith(source.ALLOWED)]
-    assert {".sql", ".py", ".yaml", ".txt", ".toml", ".migrate", ".typed"} == {
+    assert {".sql", ".py", ".yaml", ".txt", ".migrate", ".typed"} == {
         PurePosixPath(name).suffix for name in names
     }
     assert len(packed.content) < 256 * 1024
