@@ -1,7 +1,6 @@
 """``python -m migrate``."""
 
-import sys
-
 from migrate.cli import main
+from migrate.streams import leave
 
-sys.exit(main())
+leave(main())

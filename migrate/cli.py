@@ -15,6 +15,9 @@ from migrate import errors, streams
 from migrate.config import OPTIONS, Output, Settings, load
 from migrate.errors import BadArguments, ExplainedError
 
+# argparse asks for translations of its words, which nobody has made, at every word.
+vars(argparse)["_"] = str
+
 #: Verbs in the order of the help: (name, summary, fenced).
 VERBS = (
     ("status", "list what is applied and what is pending", False),

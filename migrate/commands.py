@@ -212,10 +212,12 @@ def _status(options: argparse.Namespace, settings: Settings) -> ExitCode:
         told = [{**row, "recorded": recorded.get(row["version"])} for row in rows]
         print(json.dumps({"pending": pending, "migrations": told}, ensure_ascii=False))
     else:
-        for row in rows:
-            drift = f"  {row['drift']}" if row["drift"] else ""
-            print(f"{row['state']:9} {row['version']:14} {row['name']}{drift}")
-        print(f"{len(rows) - pending} in the history, {pending} pending")
+        lines = [
+            f"{row['state']:9} {row['version']:14} {row['name']}  {row['drift']}".rstrip()
+            for row in rows
+        ]
+        lines.append(f"{len(rows) - pending} in the history, {pending} pending")
+        print("\n".join(lines))
     if options.check:
         if made.blocking:
             return ExitCode.BLOCKED

@@ -8,7 +8,14 @@ import enum
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from migrate.migration import Entry, Kind, Migration, State, order
+from migrate.migration import (
+    BASELINE,
+    UNFINISHED,
+    VERSIONED,
+    Entry,
+    Migration,
+    order,
+)
 
 
 class Disagreement(enum.Enum):
@@ -31,7 +38,7 @@ class Drift(NamedTuple):
 
 def baseline_number(history: Iterable[Entry]) -> int:
     """Return the version at which the database was adopted, or -1."""
-    adopted = (int(e.version) for e in history if e.state is State.BASELINE)
+    adopted = (int(e.version) for e in history if e.state is BASELINE)
     return max(adopted, default=-1)
 
 
@@ -45,7 +52,7 @@ def find_drift(
     baseline = baseline_number(entries.values())
     found = [d for e in entries.values() if (d := _of_entry(e, files.get(e.version)))]
     for migration in files.values():
-        if migration.kind is Kind.VERSIONED and migration.version not in entries:
+        if migration.kind is VERSIONED and migration.version not in entries:
             number = int(migration.version)
             if baseline < number < newest:
                 detail = (
@@ -63,7 +70,7 @@ def find_drift(
 
 
 def _of_entry(entry: Entry, migration: Migration | None) -> Drift | None:
-    if entry.state is State.BASELINE:
+    if entry.state is BASELINE:
         return None
     if migration is None:
         return Drift(
@@ -72,17 +79,15 @@ def _of_entry(entry: Entry, migration: Migration | None) -> Drift | None:
             entry.name,
             f"version {entry.version} ({entry.name}) is applied, its file is gone",
         )
-    if entry.state in {State.RUNNING, State.FAILED}:
+    if entry.state in UNFINISHED:
         return Drift(
             Disagreement.UNFINISHED,
             entry.version,
             entry.name,
             f"{migration.file} began and did not finish",
         )
-    if migration.kind is Kind.VERSIONED and entry.checksum not in {
-        None,
-        migration.checksum,
-    }:
+    edited = entry.checksum != migration.checksum and entry.checksum is not None
+    if edited and migration.kind is VERSIONED:
         return Drift(
             Disagreement.EDITED,
             entry.version,

@@ -13,13 +13,9 @@ from migrate.errors import BadDatabaseUrl
 
 _HOSTS = r"(?:\[[^][/?#@,\s]+\]|[^][/?#@:,\s]*)(?::[0-9]*)?"
 _QUERY = r"[A-Za-z_]+=[^&]*(?:&[A-Za-z_]+=[^&]*)*&?"
-_AFTER_USER = re.compile(
-    rf"{_HOSTS}(?:,{_HOSTS})*(?:/[^?/@]*)?(?:\?(?:{_QUERY})?)?", re.DOTALL
-)
-_PAIR = re.compile(
-    r"([^\s=]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|(?!')((?:[^\s\\]|\\.|\\\Z)*))\s*",
-    re.DOTALL | re.ASCII,
-)
+# Compiled when they are needed, and kept by `re`: an address has one form.
+_AFTER_USER = rf"(?s:{_HOSTS}(?:,{_HOSTS})*(?:/[^?/@]*)?(?:\?(?:{_QUERY})?)?)\Z"
+_PAIR = r"([^\s=]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|(?!')((?:[^\s\\]|\\.|\\\Z)*))\s*"
 
 #: Every keyword of libpq up to 18: the driver would refuse another one, less politely.
 KEYWORDS = frozenset(
@@ -152,11 +148,11 @@ def _parse_url(rest: str) -> dict[str, str]:
 def _split_userinfo(rest: str) -> tuple[str | None, str]:
     """Cut at the first ``@`` that what follows allows: a password may hold ``@/?#``."""
     # With an ``@`` before the first slash there is a user, as libpq reads it.
-    if "@" not in rest.partition("/")[0] and _AFTER_USER.fullmatch(rest):
+    if "@" not in rest.partition("/")[0] and re.match(_AFTER_USER, rest):
         return None, rest
     at = -1
     while (at := rest.find("@", at + 1)) >= 0:
-        if _AFTER_USER.fullmatch(rest, at + 1):
+        if re.match(_AFTER_USER, rest[at + 1 :]):
             return rest[:at], rest[at + 1 :]
     raise BadDatabaseUrl(
         reason="what follows user and password is not HOST:PORT/DATABASE?KEY=VALUE"
@@ -205,7 +201,7 @@ def _parse_pairs(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     at = 0
     while at < len(text):
-        match = _PAIR.match(text, at)
+        match = re.compile(_PAIR, re.DOTALL | re.ASCII).match(text, at)
         if not match:
             raise BadDatabaseUrl(
                 reason=f"it is neither a URL nor key=value pairs (character {at + 1})"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from migrate.drift import Disagreement, Drift, baseline_number, find_drift
 from migrate.errors import UnknownVersion
-from migrate.migration import Entry, Kind, Migration, State, order
+from migrate.migration import REPEATABLE, UNFINISHED, Entry, Migration, order
 
 
 class OutOfOrder(enum.Enum):
@@ -61,10 +61,10 @@ def make_plan(
 
 def _is_pending(migration: Migration, entry: Entry | None, baseline: int) -> bool:
     if entry is None:
-        return migration.kind is Kind.REPEATABLE or int(migration.version) > baseline
-    if entry.state in {State.RUNNING, State.FAILED}:
+        return migration.kind is REPEATABLE or int(migration.version) > baseline
+    if entry.state in UNFINISHED:
         return True
-    return migration.kind is Kind.REPEATABLE and entry.checksum != migration.checksum
+    return migration.kind is REPEATABLE and entry.checksum != migration.checksum
 
 
 def _blocks(drift: Drift, selection: Selection, wanted: set[str]) -> bool:

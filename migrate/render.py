@@ -9,8 +9,8 @@ reader can tell a gap.
 
 import json
 import sys
-import threading
 import time
+from _thread import allocate_lock
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
@@ -241,7 +241,7 @@ class JsonListener:
         self._printer = printer
         self._run_id = run_id
         self._seq = 0
-        self._guard = threading.Lock()
+        self._guard = allocate_lock()
         self._labels = {
             name: environment[variable]
             for name, variable in (

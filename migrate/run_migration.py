@@ -9,6 +9,7 @@ import os
 import sys
 
 from migrate.cli import main as command_line
+from migrate.streams import leave
 
 
 def main() -> int:
@@ -21,4 +22,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -23,7 +23,7 @@ from migrate.events import (
     Listener,
 )
 from migrate.faults import StatementFailed
-from migrate.migration import Entry, Migration, Mode, Script, State, order
+from migrate.migration import UNFINISHED, Entry, Migration, Mode, Script, order
 from migrate.outcome import Done, Outcome
 from migrate.plan import Plan, Selection, make_plan
 from migrate.postgres.access import Access
@@ -109,7 +109,7 @@ def load_scripts(
 
     scripts: list[Script] = []
     known = {_key(e.version) for e in entries}
-    begun = {e.version for e in entries if e.state in {State.RUNNING, State.FAILED}}
+    begun = {e.version for e in entries if e.state in UNFINISHED}
     for migration in steps:
         with open_file(migration.path) as stream:
             script = parse_script(migration, stream)

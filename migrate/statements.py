@@ -253,7 +253,8 @@ class Splitter:
         if word and not word.replace(b"_", b"").isdigit():
             return end
         if tag := dollar_tag(text, start):
-            return self._closed(dollar_end, start, f"dollar quote {tag.decode()}")
+            shown = tag.decode(errors="replace")  # not yet known to be text
+            return self._closed(dollar_end, start, f"dollar quote {shown}")
         return self._run_end(_end_of(patterns.parameter()), start)
 
     def _closed(self, find: Callable[[bytes, int], int], start: int, what: str) -> int:

@@ -5,8 +5,8 @@ seconds later, SIGKILL; so the first signal stops the work, and nothing waits af
 """
 
 import os
+import select
 import signal
-import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -21,12 +21,13 @@ class Stop:
     def __init__(self) -> None:
         """Begin without a request; nothing is installed yet."""
         self.signal = ""
-        self._event = threading.Event()
         self._before: dict[int, Any] = {}
         #: Becomes readable with every signal, also while the main thread sits in libpq.
         self.wake_read, self._wake_write = os.pipe()
         os.set_blocking(self.wake_read, False)
         os.set_blocking(self._wake_write, False)
+        # Never read: once it is readable no pause begins any more.
+        self._pause_read, self._pause_write = os.pipe()
 
     def __enter__(self) -> Self:
         """Install the handlers (main thread only)."""
@@ -45,19 +46,25 @@ class Stop:
         signal.set_wakeup_fd(-1)
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        os.close(self.wake_read)
-        os.close(self._wake_write)
+        for handle in (
+            self.wake_read,
+            self._wake_write,
+            self._pause_read,
+            self._pause_write,
+        ):
+            os.close(handle)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if not self.signal:
+            os.write(self._pause_write, b"!")
         self.signal = signal.Signals(number).name
-        self._event.set()
 
     def check(self, file: str = "") -> None:
         """Raise `Interrupted` if a signal came."""
-        if self._event.is_set():
+        if self.signal:
             raise Interrupted(signal=self.signal, file=file)
 
     def pause(self, seconds: float, file: str = "") -> None:
         """Sleep, but not through a signal. Raises `Interrupted`."""
-        self._event.wait(seconds)
+        select.select([self._pause_read], [], [], max(seconds, 0))
         self.check(file)

@@ -84,7 +84,7 @@ def words(text: bytes, start: int = 0) -> tuple[str, ...]:
 def _split(head: bytes) -> tuple[str, ...]:
     # Remembered, for the statements of a file begin alike. Bytes know no other upper
     # case than ASCII's, and no other white space; so does the server.
-    return tuple(word.decode() for word in head.upper().split())
+    return tuple(word.decode(errors="replace") for word in head.upper().split())
 
 
 def _words_among_comments(text: bytes, start: int) -> Iterator[str]:
@@ -93,7 +93,7 @@ def _words_among_comments(text: bytes, start: int) -> Iterator[str]:
     ):
         if kind != "word":
             return
-        yield text[first:end].upper().decode()
+        yield text[first:end].upper().decode(errors="replace")
 
 
 def tokens(text: bytes, *, standard_strings: bool = True) -> Iterator[str]:

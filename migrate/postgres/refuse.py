@@ -42,7 +42,7 @@ _SENTENCES: tuple[tuple[str, type[Unreachable]], ...] = (
     (r"too many connections for", ServerFull),
     (r"no more connections allowed", ServerFull),
 )
-_SOCKET = re.compile(r'on socket "([^"]*)" failed: No such file or directory')
+_SOCKET = r'on socket "([^"]*)" failed: No such file or directory'
 
 
 def refusal_for(text: str, dsn: Dsn) -> Unreachable:
@@ -51,7 +51,7 @@ def refusal_for(text: str, dsn: Dsn) -> Unreachable:
     for pattern, kind in _SENTENCES:
         if re.search(pattern, text):
             return kind(target=str(dsn), reason=reason)
-    if (found := _SOCKET.search(text)) and not _may_appear(found[1], dsn):
+    if (found := re.search(_SOCKET, text)) and not _may_appear(found[1], dsn):
         return SocketMissing(target=str(dsn), reason=f"there is no socket {found[1]}")
     return ServerUnreachable(target=str(dsn), reason=reason)
 

@@ -5,7 +5,6 @@ Called by the modules of `postgres`. Composes nothing but names and literals.
 
 import functools
 import os
-import re
 
 
 @functools.cache
@@ -13,10 +12,9 @@ def named_statements(file: str) -> dict[str, str]:
     """Return the statements of a file beside this one, by the ``-- name:`` above each."""
     path = os.path.join(os.path.dirname(__file__), file)
     with open(path, encoding="utf-8") as stream:
-        parts = re.split(r"^-- name: (.+)\n", stream.read(), flags=re.MULTILINE)
-    return {
-        name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)
-    }
+        _, *parts = f"\n{stream.read()}".split("\n-- name: ")
+    named = (part.partition("\n") for part in parts)
+    return {name: body.strip() for name, _, body in named}
 
 
 def identifier(name: str) -> str:

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.observing import finish, holding, until_running, versions
+from tests.observing import finish, holding, until_running, until_said, versions
 
 SEVERITIES = {"DEBUG", "INFO", "WARNING", "ERROR"}
 GOOD = {"0001_good.sql": "CREATE TABLE good (n int);"}
@@ -177,25 +177,31 @@ def test_container_on_a_laptop_prints_text(blank_database, run_migrate, a_direct
     assert "✓ MIGRATION COMPLETED SUCCESSFULLY" in run.out
 
 
-def test_retried_task_cannot_apply_twice(
-    blank_database, start_migrate, run_container, a_directory
-):
+def test_retried_task_cannot_apply_twice(blank_database, start_migrate, a_directory):
     """A task that is retried while its first attempt still works waits for it."""
     directory = a_directory(
-        {"0001_once.sql": "CREATE TABLE once AS SELECT 1 AS n;\nSELECT pg_sleep(1);"}
+        {"0001_once.sql": "CREATE TABLE once AS SELECT 1 AS n;\nSELECT FROM gate;"}
     )
-    first = start_migrate(
-        "apply",
-        "--dir",
-        directory,
-        env={**CLOUD_RUN, "DATABASE_URL": blank_database.url},
-    )
-    until_running(blank_database, "pg_sleep(1)")
+    environment = {
+        **CLOUD_RUN,
+        "DATABASE_URL": blank_database.url,
+        "MIGRATE_DIR": str(directory),
+        "MIGRATE_LOCK_TIMEOUT": "0",
+    }
+    retry = {**environment, "CLOUD_RUN_TASK_ATTEMPT": "1"}
+    module = "migrate.run_migration"
 
-    second = run_container(directory, blank_database.url, CLOUD_RUN_TASK_ATTEMPT="1")
+    blank_database.psql("CREATE TABLE gate ()")
 
-    assert 0 == second.exit, second.out
-    assert "WaitingForLock" in {line["event"] for line in lines_of(second)}
+    with holding(blank_database, "LOCK gate"):
+        first = start_migrate(module=module, env=environment)
+        until_running(blank_database, "FROM gate")
+        second = start_migrate(module=module, env=retry)
+        until_said(second, "WaitingForLock")
+
     assert 0 == finish(first).exit
+    ended = finish(second)
+    assert 0 == ended.exit, ended.err
+    assert [] == json.loads(ended.out.splitlines()[-1])["fields"]["done"]
     assert ["0001"] == versions(blank_database)
     assert [(1,)] == blank_database.rows("SELECT count(*) FROM once")

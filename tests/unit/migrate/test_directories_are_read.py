@@ -73,7 +73,7 @@ def test_a_migration_is_what_its_file_says(a_directory):
 def test_what_is_no_migration_is_left_alone(a_directory):
     """Other files, hidden files and directories have their own business there."""
     directory = a_directory(
-        {"0001_a.sql": "", "README.md": "", ".wip.sql": "", "a.SQL": ""}
+        {"0001_a.sql": "", "README.md": "", ".wip.sql": "", "0002_b.sql.orig": ""}
     )
     (directory / "old.sql").mkdir()
 
@@ -109,14 +109,15 @@ def test_a_companion_needs_its_migration(a_directory, orphan):
     assert orphan == raised.value.file
 
 
-def test_a_name_that_fits_no_pattern_is_refused(a_directory):
+@pytest.mark.parametrize("file", ["users.sql", "0002_b.SQL", "0001_a.down.Sql"])
+def test_a_name_that_fits_no_pattern_is_refused(a_directory, file):
     """It might be a migration that would never be applied."""
-    directory = a_directory({"0001_a.sql": "", "users.sql": ""})
+    directory = a_directory({"0001_a.sql": "", file: ""})
 
     with pytest.raises(BadFileName) as raised:
         read_directory(str(directory))
 
-    assert "users.sql" == raised.value.file
+    assert file == raised.value.file
 
 
 @pytest.mark.parametrize("files", [{}, {"README.md": ""}])

@@ -114,6 +114,9 @@ def test_it_makes_no_difference_how_a_file_is_read(script, size):
 
 
 @given(st.binary(max_size=200))
+@example(b"$\x80$")
+@example(b"create begin \xff;")
+@example(b"create or \xff/**/begin end;")
 def test_no_bytes_are_a_bug(script):
     """Any file is either split or refused with an explained error."""
     found, error = split(io.BytesIO(script))

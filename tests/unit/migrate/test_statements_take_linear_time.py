@@ -1,6 +1,8 @@
 """Time grows with the size of a file, memory with its largest statement only."""
 
+import contextlib
 import io
+import sys
 import time
 import tracemalloc
 
@@ -23,16 +25,16 @@ SHAPES = {
     "a dollar tag": lambda n: b"SELECT $" + b"a" * n + b";",
     "dollar signs": lambda n: b"SELECT " + b"$1," * (n // 3) + b"$2;",
     "semicolons": lambda n: b";" * n,
-    "statements on a line": lambda n: b"a;" * (n // 2),
+    "statements on a line": lambda n: b"a;" * (n // 8),
     "strings": lambda n: b"SELECT " + b"'a'," * (n // 4) + b"'';",
-    "strings with escapes": lambda n: b"SELECT " + b"E'\\''," * (n // 6) + b"'';",
+    "strings with escapes": lambda n: b"SELECT " + b"E'\\''," * (n // 24) + b"'';",
     "doubled quotes": lambda n: b"SELECT '" + b"''" * (n // 2) + b"';",
     "a string of backslashes": lambda n: b"SELECT E'" + b"\\'" * (n // 2) + b"';",
     "a name": lambda n: b"a" * n + b";",
     "a name with dollars": lambda n: b"a$" * (n // 2) + b";",
     "a quoted name": lambda n: b'SELECT "' + b'a""' * (n // 3) + b'";',
-    "parentheses": lambda n: b"(" * (n // 2) + b")" * (n // 2) + b";",
-    "parentheses around text": lambda n: b"(a" * (n // 3) + b")" * (n // 3) + b";",
+    "parentheses": lambda n: b"(" * (n // 8) + b")" * (n // 8) + b";",
+    "parentheses around text": lambda n: b"(a" * (n // 12) + b")" * (n // 12) + b";",
     "parentheses never closed": lambda n: b"(a'b'$1" * (n // 7),
     "rows": lambda n: b"VALUES " + b"(1, 'a', (2))," * (n // 14) + b"(1);",
     "operators": lambda n: b"a-/" * (n // 3) + b"1;",
@@ -46,12 +48,24 @@ SHAPES = {
 }
 
 
+@contextlib.contextmanager
+def uncounted():
+    """Without coverage's eye on every line: it takes longer than the lines."""
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(tracer)
+
+
 def seconds(script):
     """Return the processor's time for one pass."""
-    start = time.process_time()
-    for _ in Splitter(io.BytesIO(script), "a.sql"):
-        pass
-    return time.process_time() - start
+    with uncounted():
+        start = time.process_time()
+        for _ in Splitter(io.BytesIO(script), "a.sql"):
+            pass
+        return time.process_time() - start
 
 
 @pytest.mark.slow
@@ -59,14 +73,15 @@ def seconds(script):
 def test_time_grows_with_size_and_not_with_its_square(shape):
     """Four times the text takes some four times as long, never sixteen.
 
-    The bound leaves room for what is read again as a large construct grows in memory,
-    and for a busy machine. Slow: megabytes of the worst text are read.
+    The bound leaves room for what is read again as a large construct grows in memory; a
+    busy machine gets another try. Slow: megabytes of the worst text are read.
     """
     small, large = shape(SMALL), shape(LARGE)
 
-    fastest = [min(seconds(text) for _ in range(3)) for text in (small, large)]
-
-    ratio = fastest[1] / max(fastest[0], 1e-3)
+    ratio, tries = 99.0, 0
+    while ratio >= 13 and tries < 3:
+        tries += 1
+        ratio = seconds(large) / max(seconds(small), 1e-3)
 
     assert ratio < 13
 
@@ -94,10 +109,11 @@ def peak(stream, take):
     try:
         splitter = Splitter(stream, "a.sql")
         found = []
-        for one in splitter:
-            found.append(one.words)
-            while take and one.copy and splitter.copy_data().read(take):
-                pass
+        with uncounted():
+            for one in splitter:
+                found.append(one.words)
+                while take and one.copy and splitter.copy_data().read(take):
+                    pass
         return found, tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -115,13 +131,14 @@ def test_copy_data_pass_through_constant_memory(take):
 
 
 def test_many_statements_pass_through_constant_memory():
-    """What was found is forgotten."""
-    stream = Endless(b"\n", b"INSERT INTO t VALUES (1, 'a');\n" * 8000, 20, b"")
+    """What was found is forgotten: six megabytes of it leave less than half of that."""
+    row = b"INSERT INTO t VALUES (1, '" + b"a" * 280 + b"');\n"
+    stream = Endless(b"\n", row * 1000, 20, b"")
 
     found, memory = peak(stream, 0)
 
-    assert 160_000 == len(found)
-    assert memory < 6 << 20  # the list of words itself, and a few blocks
+    assert 20_000 == len(found)
+    assert memory < 5 << 19
 
 
 def test_a_statement_is_held_little_more_than_once():
