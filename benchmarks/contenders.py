@@ -1,37 +1,19 @@
 """Who is measured: ours, psql, the bare minimum, and peers whose programs are installed.
 
-Called by `__main__` and `measure`. Each contender has a command for each action it takes
-part in, and a query that counts its history; it makes the files it needs from the
-workload's, before the clock starts.
+Called by `__main__`. What a contender is stands in `contender`, the peers in `peers`.
 """
 
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
+from benchmarks.contender import CHECKOUT, COUNT, Command, Contender
 from benchmarks.minimum import HISTORY
+from benchmarks.peers import PEERS
 from benchmarks.workloads import Workload
 
-_CHECKOUT = Path(__file__).resolve().parent.parent
-_MINIMUM = _CHECKOUT / "benchmarks" / "minimum.py"
-_COUNT = "SELECT count(*) FROM {}"
-
-
-class Command(NamedTuple):
-    """A process to measure. ``{url}`` in it stands for the database's address."""
-
-    arguments: tuple[str, ...]
-    directory: Path = _CHECKOUT
-
-
-class Contender(NamedTuple):
-    """One way to do the work. ``command`` returns None where it takes no part."""
-
-    name: str
-    command: Callable[[Workload, Path], Command | None]
-    history: str
+_MINIMUM = CHECKOUT / "benchmarks" / "minimum.py"
 
 
 # --- ours -----------------------------------------------------------------------------
@@ -92,60 +74,10 @@ def _psql_script(workload: Workload) -> str:
     return "\n".join([*parts, "" if separate else "COMMIT;"]) + "\n"
 
 
-# --- peers ------------------------------------------------------------------------------
-
-
-def _converted(workload: Workload, scratch: Path, up: str, name: str) -> Path:
-    """Write the files once more, with the line that a peer wants at their head."""
-    directory = scratch / f"{name}-{workload.directory.name}"
-    if not directory.exists():
-        directory.mkdir()
-        for file in workload.directory.iterdir():
-            (directory / file.name).write_text(f"{up}\n{file.read_text()}")
-    return directory
-
-
-def _dbmate(workload: Workload, scratch: Path) -> Command | None:
-    verb = {"noop": "migrate", "separate": "migrate", "batched": "migrate"}
-    verb["status"] = "status"
-    if workload.action not in verb:
-        return None
-    directory = _converted(workload, scratch, "-- migrate:up", "dbmate")
-    common = ("dbmate", "--url", "{url}?sslmode=disable", "--no-dump-schema")
-    return Command((*common, "-d", str(directory), verb[workload.action]))
-
-
-def _goose(workload: Workload, scratch: Path) -> Command | None:
-    verb = {"noop": "up", "separate": "up", "status": "status"}
-    if workload.action not in verb:
-        return None
-    directory = _converted(workload, scratch, "-- +goose Up", "goose")
-    common = ("goose", "-dir", str(directory), "postgres", "{url}?sslmode=disable")
-    return Command((*common, verb[workload.action]))
-
-
-def _yoyo(workload: Workload, scratch: Path) -> Command | None:
-    verb = {"noop": "apply", "separate": "apply", "status": "list"}
-    if workload.action not in verb:
-        return None
-    directory = _converted(workload, scratch, "", "yoyo")
-    common = ("yoyo", verb[workload.action], "--no-config-file", "-b")
-    return Command((*common, "-d", "{url}", str(directory)))
-
-
-_PEERS = (
-    Contender("dbmate", _dbmate, _COUNT.format("schema_migrations")),
-    Contender(
-        "goose", _goose, "SELECT count(*) FROM goose_db_version WHERE version_id > 0"
-    ),
-    Contender("yoyo", _yoyo, _COUNT.format("_yoyo_migration")),
-)
-
-
 def contenders(psql: str, *, peers: bool) -> list[Contender]:
     """Return who takes part on this machine; the minimum first, then psql, then ours."""
-    ours = _COUNT.format("schema_migrations")
-    bare = _COUNT.format("history")
+    ours = COUNT.format("schema_migrations")
+    bare = COUNT.format("history")
     found = [
         Contender("minimum", _minimum, bare),
         Contender("psql", _psql(psql), bare),
@@ -153,5 +85,5 @@ def contenders(psql: str, *, peers: bool) -> list[Contender]:
         Contender("ours, the default", _ours_separate, ours),
     ]
     if peers:
-        found += [peer for peer in _PEERS if shutil.which(peer.name)]
+        found += [peer for peer in PEERS if shutil.which(peer.name)]
     return found

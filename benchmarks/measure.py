@@ -17,7 +17,7 @@ from typing import NamedTuple
 import psycopg2
 from psycopg2.extensions import connection
 
-from benchmarks.contenders import Command, Contender
+from benchmarks.contender import Command, Contender
 from benchmarks.server import Server
 from benchmarks.workloads import Workload
 
