@@ -113,6 +113,10 @@ storms: $(STAMP) ## Run the orchestrator through 1000 schedules of faults (STORM
 	STORMS=$(or $(STORMS),1000) $(PY) -m pytest -n logical --timeout=0 $(ARGS) \
 	    tests/story/test_whatever_the_weather.py
 
+.PHONY: test-versions
+test-versions: $(STAMP) ## Run the tests of the database on PostgreSQL 14 and 17, which npm has
+	@scripts/test_versions.sh $(ARGS)
+
 .PHONY: lint
 lint: $(STAMP) ## Check style and formatting
 	$(PY) -m ruff check .

@@ -231,7 +231,7 @@ class UnknownDirective(SourceError):
 
 
 class BadDirective(SourceError):
-    """A directive with a value that means nothing."""
+    """A directive with a value that means nothing, or in a place where it has no effect."""
 
     code = "bad-directive"
     hint = "correct the comment at the head of the file"

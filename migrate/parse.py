@@ -26,6 +26,7 @@ from migrate.tokens import comment_end, line_end
 _REPEATABLE = re.compile(r"R__[A-Za-z0-9_-]+\Z")
 _DIRECTIVE = re.compile(rb"--[ \t]*migrate:([^\r\n]*)")
 _KNOWN = ("description", "transaction", "lock_timeout", "statement_timeout", "requires")
+_MISPLACED = rb"(?m)^[ \t]*--[ \t]*migrate:[ \t]*(%b)[ \t]*=[ \t]*([^\r\n]*)"
 _HEAD_BYTES = 65536
 #: A file up to this size is split once, for the plan, and its statements are kept.
 _HELD_BYTES = 4 << 20
@@ -95,6 +96,22 @@ def _directive(key: str, value: str | None) -> tuple[str, object]:
     return f"{key}_ms", milliseconds(value)
 
 
+def _refuse_misplaced(head: bytes, statements: list[Statement], file: str) -> None:
+    """Raise for a directive below the first statement: there it is a mere comment."""
+    known = "|".join(_KNOWN).encode()
+    for found in re.finditer(_MISPLACED % known, head):
+        place = found.start()
+        within = (s.offset <= place < s.offset + len(s.text) for s in statements)
+        if place > statements[0].offset and not any(within):
+            raise BadDirective(
+                file=file,
+                line=head.count(b"\n", 0, place) + 1,
+                directive=found[1].decode(),
+                value=found[2].decode(errors="replace").strip(),
+                reason="it stands below the first statement, where it has no effect",
+            )
+
+
 class _Shape:
     """What one pass over the statements learns; fed statement by statement."""
 
@@ -151,6 +168,8 @@ def parse_script(migration: Migration, stream: BinaryIO) -> Script:
             held.append(statement)
     if not shape.count:
         raise EmptyFile(file=migration.file)
+    if held and not shape.copies and b"migrate:" in head:
+        _refuse_misplaced(head, held, migration.file)
     if begin := shape.open:
         # psql would undo the statements after it at its end, and say nothing.
         raise UnterminatedText(

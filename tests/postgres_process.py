@@ -69,8 +69,14 @@ def bundled() -> dict[int, Path]:
     return found
 
 
+#: Where other versions are: a path in which {} stands for the number (tests/README.md).
+ELSEWHERE = os.environ.get("MIGRATE_TEST_PROGRAMS", "")
+
+
 def binaries(version: int) -> Path:
     """Return the directory with a version's programs, or say how to get them."""
+    if ELSEWHERE and Path(ELSEWHERE.format(version), "postgres").exists():
+        return Path(ELSEWHERE.format(version))
     debian = Path(f"/usr/lib/postgresql/{version}/bin")
     if version in bundled():
         return bundled()[version]
@@ -270,9 +276,14 @@ class Server:
         with self.admin().cursor() as cursor:
             cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
+    def program(self, name: str) -> Path:
+        """Return a program of the server's version, or a newer one that serves it too."""
+        own = self.bin / name
+        return own if own.exists() else bundled()[max(bundled())] / name
+
     def psql(self, database: str, sql: str) -> str:
         """Run SQL through psql, stop at the first error, return the unaligned rows."""
-        program = str(self.bin / "psql")
+        program = str(self.program("psql"))
         ran = subprocess.run(
             [program, "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.dsn(database)],
             input=sql,
@@ -286,7 +297,7 @@ class Server:
 
     def connect_line(self, database: str) -> str:
         """Return what a person types to look into a database."""
-        return f'{self.bin / "psql"} "{self.dsn(database)}"'
+        return f'{self.program("psql")} "{self.dsn(database)}"'
 
     def stop(self) -> None:
         """Stop the server and delete it, unless a failed test needs it kept."""

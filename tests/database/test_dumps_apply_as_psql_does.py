@@ -49,7 +49,7 @@ def schema(database):
     """Return the database as pg_dump shows it, our history left out."""
     server = database.server
     ran = subprocess.run(
-        [server.bin / "pg_dump", "-d", database.dsn, "-T", "schema_migrations*"],
+        [server.program("pg_dump"), "-d", database.dsn, "-T", "schema_migrations*"],
         capture_output=True,
         text=True,
         check=True,

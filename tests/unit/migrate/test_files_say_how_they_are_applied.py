@@ -373,3 +373,29 @@ def test_directives_far_down_a_long_head_are_found():
     found = script(f"{licence}-- migrate: description=x\nSELECT 1;")
 
     assert re.fullmatch("x", found.description)
+
+
+def test_a_directive_below_a_statement_is_refused():
+    """It would be a comment, and whoever wrote it would think otherwise."""
+    text = "CREATE TABLE t ();\n\n  --migrate:lock_timeout = 10min\nDROP TABLE t;"
+
+    with pytest.raises(BadDirective) as raised:
+        script(text)
+
+    error = raised.value
+    assert (3, "lock_timeout", "10min") == (error.line, error.directive, error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- migrate: requires=0001\nDO $$\n-- migrate: requires=0009\n$$;",
+        "SELECT 1;\n-- migrate: the rest by hand\nSELECT 2;",
+        "COPY t FROM stdin;\n-- migrate: requires=0009\n\\.\n",
+        "SELECT 1;\n-- we migrate: requires=all\n",
+    ],
+    ids=["in a body", "a sentence", "in data", "in a sentence"],
+)
+def test_what_only_looks_like_a_directive_is_none(text):
+    """A body, a row and a sentence may hold the words."""
+    script(text)
