@@ -7,9 +7,9 @@ fixed) and ``attempt(bench, seed)``, which returns what was survived or raises `
 
 from types import ModuleType
 
-from tests.faults import killed
+from tests.faults import killed, splitting
 
-FAULTS: tuple[ModuleType, ...] = (killed,)
+FAULTS: tuple[ModuleType, ...] = (killed, splitting)
 
 
 def fault(number: int) -> ModuleType:
