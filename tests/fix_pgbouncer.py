@@ -69,9 +69,8 @@ def _settings(database: Database, mode: str, port: int, more: dict[str, object])
 
 
 @contextlib.contextmanager
-def _running(
-    database: Database, mode: str, more: dict[str, object]
-) -> Iterator[Pooler]:
+def running(database: Database, mode: str, more: dict[str, object]) -> Iterator[Pooler]:
+    """Keep a pooler for the length of a block."""
     base = scratch_directory("pgb-")
     port = free_port()
     file = base / "pgbouncer.ini"
@@ -115,6 +114,6 @@ def pgbouncer() -> Iterator[Callable[..., Pooler]]:
     with contextlib.ExitStack() as stack:
 
         def start(database: Database, mode: str = "session", **more: object) -> Pooler:
-            return stack.enter_context(_running(database, mode, more))
+            return stack.enter_context(running(database, mode, more))
 
         yield start

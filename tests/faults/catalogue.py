@@ -7,9 +7,9 @@ fixed) and ``attempt(bench, seed)``, which returns what was survived or raises `
 
 from types import ModuleType
 
-from tests.faults import killed, splitting
+from tests.faults import crowd, killed, splitting
 
-FAULTS: tuple[ModuleType, ...] = (killed, splitting)
+FAULTS: tuple[ModuleType, ...] = (killed, crowd, splitting)
 
 
 def fault(number: int) -> ModuleType:
