@@ -7,9 +7,9 @@ fixed) and ``attempt(bench, seed)``, which returns what was survived or raises `
 
 from types import ModuleType
 
-from tests.faults import crowd, killed, splitting
+from tests.faults import builds, crowd, killed, splitting
 
-FAULTS: tuple[ModuleType, ...] = (killed, crowd, splitting)
+FAULTS: tuple[ModuleType, ...] = (killed, crowd, builds, splitting)
 
 
 def fault(number: int) -> ModuleType:

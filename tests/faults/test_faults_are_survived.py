@@ -6,7 +6,7 @@ from tests.faults.bench import Bench
 from tests.faults.catalogue import fault
 
 #: Fault and seed. One scenario serves all of a fault, so that it is prepared once.
-SELECTION = [(1, 0), (1, 12), (1, 24), (9, 0)]
+SELECTION = [(1, 0), (1, 12), (1, 24), (6, 0), (9, 0)]
 
 
 @pytest.fixture(scope="module")
