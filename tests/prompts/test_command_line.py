@@ -8,6 +8,7 @@ import pytest
 
 from prompts.builtin import PROMPTS
 from prompts.cli import COMMANDS
+from prompts.errors import GuardrailBlockedError
 from tests.fix_cli import CHECKOUT
 from tests.prompts.payload import NLU, VALUES, add_version, run
 
@@ -18,7 +19,7 @@ INSERT INTO prompt_executions
     (template_id, prompt_name, experiment_id, ab_test_group, subject_hash, status,
      error_type, latency_ms)
 SELECT t.id, t.name, e.id, arm, arm || n, CASE WHEN good THEN 'success' ELSE 'error' END,
-       'Timeout', 40
+       'Timeout', CASE WHEN good THEN 40 ELSE 9000 END
 FROM ab_test_experiments e
 JOIN prompt_templates t ON t.name = e.template_name AND t.version = 1
 CROSS JOIN (VALUES ('control', 2), ('treatment', 10)) AS a (arm, one_in)
@@ -71,6 +72,17 @@ def test_version_is_created_compared_activated_and_taken_back(database, prompts,
     assert [("1", "no"), ("2", "yes")] == [(row[1], row[4]) for row in served]
     assert "differs" == served[1][-1]
     assert {"name": NLU, "version": 1} == back
+
+
+def test_rollback_passes_over_what_was_never_served(database, prompts, told):
+    """Back to what was active before, and once more; then there is nothing left."""
+    for version in (2, 3, 4):
+        add_version(database, version, active=version != 3)
+
+    back = [told("rollback", NLU)["version"] for _ in range(2)]
+
+    assert [2, 1] == back
+    assert "has no earlier version" in prompts("rollback", NLU).err
 
 
 def test_kill_switch(database, prompts, service):
@@ -207,6 +219,10 @@ def test_rehearsal_says_what_a_block_would_have_stopped(
     texts = ["clouds", "you idiot", "shut up, idiot", "rain"]
     for text in texts:
         service.log(service.render(NLU, {**VALUES, "user_input": text}))
+    with pytest.raises(
+        GuardrailBlockedError
+    ):  # what was stopped cannot be stopped again
+        service.render(NLU, {**VALUES, "user_input": "me@example.org"})
 
     rehearsed = told("guardrails", "rehearse", "toxic_content_filter")
     unknown = prompts("guardrails", "rehearse", "nothing")
@@ -349,6 +365,19 @@ def test_answer_that_could_not_be_written_was_not_given(database):
     assert [1, 1, 0] == [end.returncode for end in ends.values()]
     assert "could not be written: [Errno 28]" in ends[">/dev/full"].stderr
     assert "Traceback" not in "".join(end.stderr for end in ends.values())
+
+
+def test_latency_is_compared_where_there_was_an_answer(database, prompts, told):
+    """How long a failure took says nothing about the version; its subject was seen."""
+    add_version(database, 2)
+    start(prompts, "--metric", "latency_ms")
+    run(database, SUBJECTS.format(n=10))
+
+    report = told("experiment", "report", "shorter")
+
+    assert [(10, 5, 40.0), (10, 9, 40.0)] == [
+        (arm["seen"], arm["measured"], arm["mean"]) for arm in report["arms"]
+    ]
 
 
 def test_subject_seen_in_both_arms_is_counted_and_left_out(database, prompts, told):
