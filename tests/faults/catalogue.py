@@ -7,9 +7,9 @@ fixed) and ``attempt(bench, seed)``, which returns what was survived or raises `
 
 from types import ModuleType
 
-from tests.faults import builds, crowd, killed, splitting
+from tests.faults import builds, crowd, hostile, killed, splitting
 
-FAULTS: tuple[ModuleType, ...] = (killed, crowd, builds, splitting)
+FAULTS: tuple[ModuleType, ...] = (killed, crowd, builds, splitting, hostile)
 
 
 def fault(number: int) -> ModuleType:
