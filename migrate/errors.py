@@ -62,6 +62,30 @@ class ExplainedError(Exception):
         return found
 
 
+def masked(text: str) -> str:
+    """Return a text without what would be the secret of an address in it.
+
+    What somebody typed is quoted to him; an address in the wrong place may be part of it.
+    Of each line goes all up to the last ``@``, or all after ``password=``: too much rather
+    than too little.
+    """
+    if "://" not in text and "=" not in text:
+        return text
+    import re  # noqa: PLC0415 - a mistake alone pays for it
+
+    text = re.sub(r"://.*@", "://***@", text)
+    return re.sub(r"(?i)((?:password|secret|_key)\s*=).*", r"\1***", text)
+
+
+class QuotesInput(ExplainedError):
+    """An error that repeats what it was given, without a secret in it."""
+
+    def __init__(self, **fields: object) -> None:
+        """Keep the fields, the texts among them masked."""
+        kept = {k: masked(v) if isinstance(v, str) else v for k, v in fields.items()}
+        super().__init__(**kept)
+
+
 def _rebuild(kind: type[ExplainedError], fields: dict[str, object]) -> ExplainedError:
     return kind(**fields)
 
@@ -69,7 +93,7 @@ def _rebuild(kind: type[ExplainedError], fields: dict[str, object]) -> Explained
 # --- source: a file is wrong; the database was not touched ----------------------------
 
 
-class SourceError(ExplainedError):
+class SourceError(QuotesInput):
     """A migration file, or the directory, is wrong."""
 
     exit_code = ExitCode.SOURCE
@@ -275,7 +299,7 @@ class UnmetRequirement(SourceError):
 # --- usage: nothing was contacted -----------------------------------------------------
 
 
-class UsageError(ExplainedError):
+class UsageError(QuotesInput):
     """The command, or a setting, is wrong. Nothing was contacted."""
 
     exit_code = ExitCode.USAGE

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from migrate.cli import main
 from migrate.dsn import VARIABLES, Dsn
 from migrate.errors import BadDatabaseUrl
 
@@ -160,3 +161,41 @@ def test_an_address_without_password_says_so():
     password = Dsn({"host": "h"}).password
 
     assert password is None
+
+
+MISPLACED = [
+    f"postgresql://app:{SECRET}@h/d",
+    f"postgresql://app:a@b {SECRET}/@h/d?sslmode=require",
+    f"postgresql://h/d?user=app&password={SECRET}",
+    f"host=h user=app password={SECRET}",
+    f"host=h PASSWORD = 'a b {SECRET}",
+    f"PGPASSWORD={SECRET}",
+]
+
+
+@pytest.mark.parametrize("address", MISPLACED)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("apply", "{}"),
+        ("{}",),
+        ("apply", "--wait", "{}"),
+        ("apply", "--output", "{}"),
+        ("apply", "--env", "{}"),
+        ("status", "--schema", "{}" + "x" * 64),
+        ("plan", "--check-files", "--dir", "{}"),
+    ],
+    ids=" ".join,
+)
+def test_an_address_in_the_wrong_place_is_quoted_without_its_secret(
+    arguments, address, capfd, monkeypatch, tmp_path
+):
+    """Typed where a verb, a time or a directory belongs, and told back as a mistake."""
+    monkeypatch.chdir(tmp_path)
+
+    code = main([word.replace("{}", address) for word in arguments])
+
+    said = "".join(capfd.readouterr())
+    assert code in {2, 3}
+    assert said
+    assert SECRET not in said
