@@ -7,6 +7,7 @@ reads files of the user's choice and prints.
 import argparse
 import contextlib
 import json
+import os
 import shutil
 import signal
 import sys
@@ -17,8 +18,12 @@ from typing import Any
 
 import yaml
 
+from emulator.artifacts import Artifacts
+from emulator.builder import Builder
 from emulator.calls import Gate
+from emulator.container_mode import ContainerMode
 from emulator.data import load_data
+from emulator.dockerd import Dockerd, NoEngine
 from emulator.faults import BadScript, parse_faults
 from emulator.grpc_server import serve_grpc
 from emulator.process_mode import ProcessMode
@@ -64,7 +69,42 @@ def parser() -> argparse.ArgumentParser:
         help="the directory that stands for a trigger's repository (a pattern; * is all)",
     )
     made.add_argument(
-        "--mode", choices=["process"], default="process", help="how containers are run"
+        "--mode",
+        choices=[ProcessMode.name, ContainerMode.name],
+        default=ProcessMode.name,
+        help="how containers are run; container: by the engine that DOCKER_HOST names",
+    )
+    made.add_argument(
+        "--stand-in",
+        action="append",
+        default=[],
+        metavar="NAME=IMAGE",
+        help="container mode: an image of the engine's in the place of a public one",
+    )
+    made.add_argument(
+        "--build-arg",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="container mode: an argument for every docker build that gives none",
+    )
+    made.add_argument(
+        "--registry",
+        metavar="HOST:PORT",
+        help="container mode: a registry on loopback that runs; absent: start one",
+    )
+    made.add_argument(
+        "--registry-data",
+        type=Path,
+        metavar="DIR",
+        help="container mode: where the registry keeps its images; absent: nowhere",
+    )
+    made.add_argument(
+        "--cloudsql",
+        action="append",
+        default=[],
+        metavar="INSTANCE=DIR",
+        help="the directory with the socket of a server that stands for an instance",
     )
     made.add_argument(
         "--state-page", action="store_true", help="serve a read-only page over HTTP"
@@ -79,7 +119,10 @@ def _yaml(path: Path | None) -> Any:
 def make_world(given: argparse.Namespace) -> World:
     """The world that the options describe."""
     world = World(Setting(project=given.project, region=given.region))
-    world.mode = ProcessMode(world)
+    if given.mode == ContainerMode.name:
+        world.mode = container_mode(world, given)
+    else:
+        world.mode = ProcessMode(world)
     load_data(world, _yaml(given.data) or {})
     policy = _yaml(given.policy)
     if policy is not None:
@@ -91,7 +134,25 @@ def make_world(given: argparse.Namespace) -> World:
     for pair in given.checkout:
         pattern, _, directory = pair.partition("=")
         world.checkouts[pattern] = Path(directory)
+    for pair in given.cloudsql:
+        instance, _, directory = pair.partition("=")
+        world.instances[instance] = Path(directory).absolute()
     return world
+
+
+def container_mode(world: World, given: argparse.Namespace) -> ContainerMode:
+    """The engine, a registry to push to, and what stands in for what."""
+    engine = Dockerd.of(os.environ)
+    builder = Builder(
+        engine,
+        world.scratch,
+        dict(pair.rpartition("=")[::2] for pair in given.stand_in),
+        dict(pair.partition("=")[::2] for pair in given.build_arg),
+    )
+    artifacts = Artifacts(given.registry) if given.registry else None
+    kept = given.registry_data or world.scratch / "registry"
+    artifacts = artifacts or Artifacts.start(kept.absolute())
+    return ContainerMode(world, engine, artifacts, builder)
 
 
 def serve(world: World, given: argparse.Namespace) -> None:
@@ -154,6 +215,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         TypeError,
         ValueError,
         KeyError,
+        NoEngine,
     ) as error:
         print(f"emulator: {error}", file=sys.stderr)
         sys.exit(_USAGE)

@@ -33,6 +33,7 @@ def load_data(world: World, given: Mapping[str, Any]) -> None:
         "secrets": _secrets,
         "images": _images,
         "checkouts": _checkouts,
+        "cloudsql": _cloudsql,
         "policy": _policy,
     }
     for key, value in given.items():
@@ -141,6 +142,11 @@ def _images(world: World, given: Mapping[str, Any]) -> None:
 def _policy(world: World, given: Mapping[str, Any]) -> None:
     """The same as a policy file."""
     world.policy.load(given)
+
+
+def _cloudsql(world: World, given: Mapping[str, str]) -> None:
+    """An instance, and the directory with the socket of the server that stands for it."""
+    world.instances |= {name: Path(path).absolute() for name, path in given.items()}
 
 
 def _checkouts(world: World, given: Mapping[str, str]) -> None:

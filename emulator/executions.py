@@ -17,6 +17,7 @@ from google.cloud.run_v2.types import (
 from google.rpc.status_pb2 import Status
 
 from emulator import jobspec
+from emulator.limits import memory_of
 from emulator.logs import Line
 from emulator.moments import new_uuid, now
 from emulator.policy import PERMISSIONS
@@ -28,6 +29,13 @@ from emulator.world import World
 # An enum of proto-plus is an int to the type checker.
 _STATE: Any = Condition.State
 _WHY: Any = Condition.ExecutionReason
+_KILL = 9
+#: Nobody knows here how much was used beyond the limit.
+_OUT_OF_MEMORY = (
+    "Memory limit of {mebibytes} MiB exceeded with {mebibytes} MiB used. Consider "
+    "increasing the memory limit, see "
+    "https://cloud.google.com/run/docs/configuring/memory-limits"
+)
 _NO_IMAGE = "Image '{image}' not found."
 
 
@@ -210,6 +218,8 @@ class ExecutionRun:
             return _result(
                 Code.CANCELLED, "The execution was cancelled.", signal=ending.signal
             )
+        if ending.out_of_memory:
+            return self._out_of_memory(source)
         if ending.exit_code == 0:
             self._log.platform(source, "Container called exit(0).", "INFO")
             return TaskAttemptResult(exit_code=0)
@@ -226,6 +236,12 @@ class ExecutionRun:
         return _result(
             Code.UNKNOWN, message, exit_code=ending.exit_code, signal=ending.signal
         )
+
+    def _out_of_memory(self, source: Line) -> TaskAttemptResult:
+        limit = dict(self._template.containers[0].resources.limits)["memory"]
+        told = _OUT_OF_MEMORY.format(mebibytes=memory_of(limit) >> 20)
+        self._log.platform(source, told, "ERROR")
+        return _result(Code.UNKNOWN, told, exit_code=137, signal=_KILL)
 
     def _start_process(self, index: int, attempt: int, listener: Listener) -> Running:
         container = self._template.containers[0]

@@ -55,6 +55,8 @@ class ProcessMode:
         if image is None:
             raise CannotStart(f"no image {container.image}")
         own = {"HOME": str(self._world.home), **environment}
+        for path, directory in self._world.sockets(template).items():
+            own = {k: v.replace(path, str(directory)) for k, v in own.items()}
         command = command_of(
             image,
             entrypoint=list(container.command),

@@ -34,6 +34,7 @@ class Ending(NamedTuple):
     signal: int = 0
     timed_out: bool = False
     stopped: bool = False
+    out_of_memory: bool = False
 
 
 class CannotStart(Exception):

@@ -3,7 +3,6 @@
 Called for each step of a build. Decides; starts nothing.
 """
 
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -47,18 +46,14 @@ def is_docker(name: str) -> bool:
     return short == "docker" or short.startswith("docker-")
 
 
-def _environment(place: StepPlace, build: Build, number: int) -> dict[str, str]:
-    step = build.steps[number]
-    outputs = place.directory / "outputs" / str(number)
-    outputs.mkdir(parents=True, exist_ok=True)
-    rest, account = place.world.addresses.rest, place.account
+def environment_of(
+    world: World, account: str, build: Build, number: int
+) -> dict[str, str]:
+    """What a step finds in its environment, wherever it runs; secrets are not in it."""
+    step, rest = build.steps[number], world.addresses.rest
     found = {
-        # The stand-in comes first, so that no step reaches an engine of this machine.
-        "PATH": search_path(str(place.directory / "bin")),
-        "HOME": str(place.directory / "home"),
-        "BUILDER_OUTPUT": str(outputs),
         # Not in a real step, whose endpoints are Google's own:
-        "GOOGLE_CLOUD_EMULATOR": place.world.addresses.grpc,
+        "GOOGLE_CLOUD_EMULATOR": world.addresses.grpc,
         "GOOGLE_CLOUD_EMULATOR_TOKEN": token_for(account),
         "STORAGE_EMULATOR_HOST": f"http://{rest}",
         # A real step finds the metadata server at a fixed address.
@@ -69,8 +64,30 @@ def _environment(place: StepPlace, build: Build, number: int) -> dict[str, str]:
         found |= dict(build.substitutions)
     for given in [*build.options.env, *step.env]:
         name, _, value = given.partition("=")
-        found[name] = place.inside(value)
+        found[name] = value
     return found
+
+
+def write_script(step: BuildStep, file: Path, text: str) -> Path:
+    """Write a step's script down; without a shebang it is one for sh."""
+    if not step.script.startswith("#!"):
+        text = f"#!/bin/sh\n{text}"
+    file.write_text(text, encoding="utf-8")
+    file.chmod(0o755)
+    return file
+
+
+def _environment(place: StepPlace, build: Build, number: int) -> dict[str, str]:
+    outputs = place.directory / "outputs" / str(number)
+    outputs.mkdir(parents=True, exist_ok=True)
+    told = environment_of(place.world, place.account, build, number)
+    return {
+        # The stand-in comes first, so that no step reaches an engine of this machine.
+        "PATH": search_path(str(place.directory / "bin")),
+        "HOME": str(place.directory / "home"),
+        "BUILDER_OUTPUT": str(outputs),
+        **{name: place.inside(value) for name, value in told.items()},
+    }
 
 
 def step_command(
@@ -84,7 +101,9 @@ def step_command(
     args = [place.inside(argument) for argument in step.args]
     entrypoint = [place.inside(step.entrypoint)] if step.entrypoint else []
     if step.script:
-        return Command([_script(place, step, number)], environment, directory)
+        file = place.directory / f"script-{number}"
+        script = write_script(step, file, place.inside(step.script))
+        return Command([str(script)], environment, directory)
     image = place.engine.shelf.find(step.name) or place.world.registry.find(step.name)
     if image is not None:
         # cwd is the workspace, as in a real step, so the image's own working directory
@@ -112,14 +131,3 @@ def step_command(
 def _search(image: Image, environment: Mapping[str, str], own: str) -> str:
     given = environment.get("PYTHONPATH") or image.environment.get("PYTHONPATH", "")
     return ":".join([*(image.inside(part) for part in given.split(":") if part), own])
-
-
-def _script(place: StepPlace, step: BuildStep, number: int) -> str:
-    """Write a step's script down; without a shebang it is one for sh."""
-    text = place.inside(step.script)
-    if not text.startswith("#!"):
-        text = f"#!/bin/sh\n{text}"
-    file = place.directory / f"script-{number}"
-    file.write_text(text, encoding="utf-8")
-    file.chmod(file.stat().st_mode | stat.S_IXUSR)
-    return str(file)

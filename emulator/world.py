@@ -151,10 +151,22 @@ class World:
         self.services: set[str] = {f"{name}.googleapis.com" for name in SERVICES}
         # Engines of the builds that run: what their docker has built and not pushed.
         self.engines: dict[str, Docker] = {}
+        # Cloud SQL instances: the directory of a server of this machine with its socket.
+        self.instances: dict[str, Path] = {}
         self.stoppers: dict[str, Callable[[], None]] = {}
         self.scratch = Path(tempfile.mkdtemp(prefix="emulator-"))
         self.home = self.scratch / "home"
         self.home.mkdir()
+
+    def sockets(self, template: TaskTemplate) -> dict[str, Path]:
+        """What a task finds at which path for the Cloud SQL instances that it mounts."""
+        volumes = {volume.name: volume for volume in template.volumes}
+        return {
+            f"{mount.mount_path}/{instance}": self.instances[instance]
+            for mount in template.containers[0].volume_mounts
+            for instance in volumes[mount.name].cloud_sql_instance.instances
+            if instance in self.instances
+        }
 
     def default_account(self) -> str:
         """The service account of whoever names none."""

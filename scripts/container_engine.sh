@@ -11,7 +11,7 @@ state=${MIGRATE_ENGINE_DIR:-/var/cache/cloudrun-migrate-engine}
 verb=${1:-start}
 shift || true
 settings=(DOCKER_HOST="unix://$state/docker.sock" DOCKER_CONFIG="$state/client" PATH="$state/bin:$PATH"
-    BASE_IMAGE=stand-in/python POSTGRES_IMAGE=stand-in/postgres)
+    BASE_IMAGE=stand-in/python POSTGRES_IMAGE=stand-in/postgres REGISTRY_DATA="$state/registry")
 if [ -n "${DOCKER_HOST:-}" ]; then if [ "$verb" = run ]; then exec "$@"; else exit 0; fi; fi
 [ "$verb" = stop ] || "$parts/install.sh"
 mkdir -p "$state"

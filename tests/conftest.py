@@ -13,5 +13,6 @@ pytest_plugins = [
     "tests.fix_checkout",  # checkout: a directory, a project and a database to launch in
     "tests.fix_golden",  # golden, --update-golden
     "tests.fix_story",  # story: a project with the least roles, checkouts to launch from
+    "tests.fix_contained",  # contained: an emulated cloud of real containers
     "tests.fix_project",  # project: a directory and a database that belong together
 ]

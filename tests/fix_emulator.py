@@ -10,8 +10,9 @@ import select
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -28,9 +29,13 @@ GRACE = 5
 class Emulator:
     """A running emulator: where it is, and how a test talks to its own door."""
 
-    def __init__(self, process: subprocess.Popen[str], told: dict[str, Any]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str], told: dict[str, Any], seconds: float
+    ) -> None:
         self.process = process
         self.told = told
+        #: How long anything may take in it.
+        self.seconds = seconds
         self.address: str = told["grpc"]
         self.rest: str = told["rest"]
 
@@ -61,7 +66,7 @@ class Emulator:
 
     def get(self, path: str) -> Any:
         """Ask the emulator's own door."""
-        with urllib.request.urlopen(self.rest + path, timeout=SECONDS) as answer:
+        with urllib.request.urlopen(self.rest + path, timeout=self.seconds) as answer:
             return json.load(answer)
 
     def post(self, path: str, told: object) -> Any:
@@ -71,7 +76,7 @@ class Emulator:
             json.dumps(told).encode(),
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+        with urllib.request.urlopen(request, timeout=self.seconds) as answer:
             return json.load(answer)
 
     def stop(self) -> None:
@@ -84,7 +89,12 @@ class Emulator:
             self.process.wait()
 
 
-def launch(home: Path, *options: object) -> Emulator:
+def launch(
+    home: Path,
+    *options: object,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    seconds: float = SECONDS,
+) -> Emulator:
     """Start an emulator and wait for its line."""
     process = subprocess.Popen(
         [sys.executable, "-m", "emulator", *map(str, options)],
@@ -92,16 +102,16 @@ def launch(home: Path, *options: object) -> Emulator:
         stdout=subprocess.PIPE,
         encoding="utf-8",
         cwd=CHECKOUT,
-        env=process_environment(home, {}),
+        env=process_environment(home, environment),
     )
     assert process.stdout is not None
-    ready, _, _ = select.select([process.stdout], [], [], SECONDS)
+    ready, _, _ = select.select([process.stdout], [], [], seconds)
     line = process.stdout.readline() if ready else ""
     if not line:
         with process:
             process.kill()
         pytest.fail("the emulator did not say that it is ready")
-    return Emulator(process, json.loads(line))
+    return Emulator(process, json.loads(line), seconds)
 
 
 @pytest.fixture(scope="session")

@@ -69,6 +69,7 @@ class Google:
         return until(
             lambda: self.executions.get_execution(name=execution, timeout=5),
             lambda found: found.completion_time is not None,
+            self.emulator.seconds,
         )
 
     def attempt(self, execution: Any) -> Any:
@@ -104,6 +105,7 @@ class Google:
         return until(
             lambda: self.builds.get_build(request={"name": name}),
             lambda found: found.finish_time is not None,
+            self.emulator.seconds,
         )
 
     def build_log(self, build: Any) -> list[str]:
@@ -138,9 +140,11 @@ class _Named(
         return go_on(self._details(details), requests)
 
 
-def until(ask: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
+def until(
+    ask: Callable[[], Any], holds: Callable[[Any], bool], seconds: float = SECONDS
+) -> Any:
     """Ask until it holds; fail when it does not in time."""
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = ask()
         if holds(found):
