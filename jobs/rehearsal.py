@@ -1,10 +1,11 @@
 """``make rehearse``: a Google Cloud and a Postgres on this machine, and a launch in them.
 
 Starts the embedded Postgres and the emulator as processes, gives the emulator what a
-project would have (accounts, a repository, the secret with the database's address), and
-runs the same command as anybody: ``python -m jobs launch rehearsal``. Stops both at the
-end and keeps the database, so that a second rehearsal finds nothing pending. Never
-imports what it starts.
+project would have (accounts, a repository, the secret with the database's address, the
+database as a Cloud SQL instance), and runs the same command as anybody: ``python -m jobs
+launch rehearsal``. With ``--containers`` steps and tasks are containers of the engine that
+DOCKER_HOST names. Stops both at the end and keeps the database, so that a second rehearsal
+finds nothing pending. Never imports what it starts.
 """
 
 import argparse
@@ -13,9 +14,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobs.access import grants
 from jobs.config import Target, load
@@ -26,10 +28,11 @@ DIRECTORY = ".rehearsal"
 _STOP_S = 10.0
 #: Who the emulator takes a caller without a token for, and its project's number.
 _PERSON, _NUMBER = "user:developer@example.com", "123456789012"
-_SAYS_SO = (
-    "rehearsal: an emulator stands in for Google Cloud; no container engine is used, "
-    "every container is a process on this machine\n"
-)
+_SAYS_SO = "rehearsal: an emulator stands in for Google Cloud; {how}\n"
+_PROCESSES = "no container engine is used, every container is a process on this machine"
+_CONTAINERS = "steps and tasks are real containers of the engine at {engine}"
+#: What the build file builds on, for whoever cannot pull it: BASE_IMAGE stands in for it.
+_PUBLIC_BASE = "python"
 
 
 class CannotRehearse(Usage):
@@ -43,6 +46,24 @@ class CannotRehearse(Usage):
 
     def __str__(self) -> str:
         return f"{self.what} did not start: {self.reason}"
+
+
+class CannotContain(CannotRehearse):
+    """The emulator found no container engine that it could use."""
+
+    code = "cannot-contain"
+    hint = (
+        "start docker and name it in DOCKER_HOST, or have one started here: "
+        'eval "$(scripts/container_engine.sh start)"; without containers: make rehearse'
+    )
+
+
+class How(NamedTuple):
+    """How containers are run: the emulator's options, and what is said about it."""
+
+    options: tuple[str, ...]
+    sentence: str
+    wrong: type[CannotRehearse]
 
 
 @contextlib.contextmanager
@@ -75,24 +96,32 @@ def postgres(directory: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def emulator(target: Target) -> Iterator[Mapping[str, str]]:
+def emulator(
+    target: Target, *options: str, wrong: type[CannotRehearse] = CannotRehearse
+) -> Iterator[Mapping[str, str]]:
     """Hold an emulated project; yield the variables that lead clients to it."""
     command = [
         *(sys.executable, "-m", "emulator"),
         *("--project", target.project, "--region", target.region),
         *("--data", "/dev/stdin"),
         *("--policy", str(_policy(target))),
+        *options,
     ]
     # A session of its own: Ctrl-C is for the launch, which still needs its cloud.
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
     try:
-        yield _announced(process, json.dumps(_belongings(target)))
+        data = json.dumps(_belongings(target))
+        if (found := _announced(process, data)) is None:
+            raise wrong(what="the emulator", reason=_last_word(process))
+        threading.Thread(target=_pass_on, args=(process,), daemon=True).start()
+        yield found
     finally:
         process.terminate()
         try:
@@ -104,17 +133,31 @@ def emulator(target: Target) -> Iterator[Mapping[str, str]]:
             process.stdout.close()
 
 
-def _announced(process: "subprocess.Popen[str]", data: str) -> Mapping[str, str]:
+def _last_word(process: "subprocess.Popen[str]") -> str:
+    assert process.stderr is not None  # noqa: S101 - asked for above
+    with process.stderr:
+        said = process.stderr.read().strip().splitlines()
+    return said[-1].removeprefix("emulator: ") if said else "it ended without a word"
+
+
+def _pass_on(process: "subprocess.Popen[str]") -> None:
+    """Show what the emulator has to say on its error channel."""
+    assert process.stderr is not None  # noqa: S101 - asked for above
+    with process.stderr:
+        for line in process.stderr:
+            sys.stderr.write(line)
+
+
+def _announced(process: "subprocess.Popen[str]", data: str) -> Mapping[str, str] | None:
+    """Hand the data over; return what the emulator announces, or None when it ends."""
     assert process.stdin is not None  # noqa: S101 - asked for above
     assert process.stdout is not None  # noqa: S101
     with contextlib.suppress(BrokenPipeError), process.stdin:
         process.stdin.write(data)
     line = process.stdout.readline()
-    try:
-        found: Mapping[str, str] = json.loads(line)["environment"]
-    except (ValueError, KeyError, TypeError):
-        reason = line.strip() or "it ended without a word"
-        raise CannotRehearse(what="the emulator", reason=reason) from None
+    if not line:
+        return None
+    found: Mapping[str, str] = json.loads(line)["environment"]
     return found
 
 
@@ -176,20 +219,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--fresh", action="store_true", help="begin with an empty database"
     )
+    parser.add_argument(
+        "--containers", action="store_true", help="run steps and tasks as containers"
+    )
     options, rest = parser.parse_known_args(arguments)
-    return explained(lambda: _rehearse(rest, fresh=options.fresh))
+    made = _containers() if options.containers else _processes()
+    return explained(lambda: _rehearse(made, rest, fresh=options.fresh))
 
 
-def _rehearse(rest: Sequence[str], *, fresh: bool) -> int:
+def _processes() -> How:
+    return How((), _PROCESSES, CannotRehearse)
+
+
+def _containers() -> How:
+    options = ["--mode", "container", "--registry-data", f"{DIRECTORY}/registry"]
+    if base := os.environ.get("BASE_IMAGE"):
+        options += ["--stand-in", f"{_PUBLIC_BASE}={base}"]
+        options += ["--build-arg", f"BASE_IMAGE={base}"]
+    engine = os.environ.get("DOCKER_HOST") or "its usual place"
+    return How(tuple(options), _CONTAINERS.format(engine=engine), CannotContain)
+
+
+def _rehearse(how: How, rest: Sequence[str], *, fresh: bool) -> int:
     target = load(ENV)
     directory = Path(DIRECTORY).absolute() / "postgres"
     if fresh:
         command = [sys.executable, "-m", "migrate.embedded", "reset", str(directory)]
         subprocess.run(command, check=True)
-    with postgres(directory) as address, emulator(target) as variables:
+    instance = f"{target.cloudsql_instance}={directory}"
+    options = ("--cloudsql", instance, *how.options)
+    with (
+        emulator(target, *options, wrong=how.wrong) as variables,
+        postgres(directory) as address,
+    ):
         environment = {**os.environ, **variables}
-        put_secret(target, address, environment)
-        sys.stderr.write(_SAYS_SO)
+        where = f"/cloudsql/{target.cloudsql_instance}"
+        # The embedded Postgres trusts its socket; a Cloud SQL instance wants a password.
+        mounted = f"{address.replace(str(directory), where)} password=unused"
+        put_secret(target, mounted, environment)
+        sys.stderr.write(_SAYS_SO.format(how=how.sentence))
         command = [sys.executable, "-m", "jobs", "launch", ENV, *rest]
         launch = subprocess.Popen(command, env=environment)
         while True:

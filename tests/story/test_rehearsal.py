@@ -22,11 +22,11 @@ def rehearse(tmp_path):
         (tmp_path / name).symlink_to(CHECKOUT / name)
     started = []
 
-    def start(*arguments):
+    def start(*arguments, **variables):
         process = subprocess.Popen(
             [sys.executable, "-m", "jobs.rehearsal", *arguments],
             cwd=tmp_path,
-            env=process_environment(tmp_path, {}),
+            env=process_environment(tmp_path, variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
@@ -72,3 +72,15 @@ def test_what_does_not_start_is_named(tmp_path, monkeypatch):
         rehearsal.emulator(target),
     ):
         pass
+
+
+def test_containers_without_an_engine_are_refused_with_the_cure(rehearse):
+    """At once, before a server is started: what is missing, and three ways on."""
+    process = rehearse("--containers", DOCKER_HOST="unix:///nowhere/docker.sock")
+    out, err = process.communicate(timeout=60)
+
+    assert 2 == process.returncode
+    assert "" == out
+    assert "no container engine answers at unix:///nowhere/docker.sock" in err
+    assert "scripts/container_engine.sh start" in err
+    assert "without containers: make rehearse" in err
