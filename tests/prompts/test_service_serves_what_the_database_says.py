@@ -188,6 +188,17 @@ def test_without_subject_or_key_the_active_version_is_served(database, a_service
     assert {(1, None)} == {(p.version, p.arm) for p in prompts}
 
 
+def test_paused_experiment_enrols_nobody(database, service):
+    """Paused, it keeps its place and its figures; everybody gets the active version."""
+    add_version(database, 2)
+    run(database, EXPERIMENT)
+    run(database, "UPDATE ab_test_experiments SET status = 'paused'")
+
+    prompts = [service.resolve(NLU, subject=str(n)) for n in range(20)]
+
+    assert {(1, None)} == {(p.version, p.arm) for p in prompts}
+
+
 def test_arm_of_an_experiment_cannot_be_deleted(database):
     """The foreign key keeps it."""
     add_version(database, 2)

@@ -196,6 +196,17 @@ def test_connection_ended_by_the_server_is_opened_again_at_once(database, a_serv
     assert [(2, 2)] == counters(database)
 
 
+def test_transaction_pooler_carries_it(database, pgbouncer, a_service):
+    """Each statement is a message and a transaction of its own, its time limit in it."""
+    service = a_service(pgbouncer(database, "transaction").dsn, cache_seconds=0)
+
+    calls = [service.render(NLU, VALUES) for _ in range(3)]
+
+    assert [True] * 3 == [service.log(call) for call in calls]
+    assert {"database"} == {call.prompt.source for call in calls}
+    assert [(3, 3)] == counters(database)
+
+
 def test_read_only_database_serves_and_drops_the_log(database, a_service):
     """A standby is good for prompts; rows that cannot be written are counted."""
     run(
