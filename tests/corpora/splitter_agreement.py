@@ -148,7 +148,7 @@ def heard(
     with tempfile.NamedTemporaryFile(suffix=".sql") as file:
         file.write(script)
         file.flush()
-        command = [str(server.bin / "psql"), "-X", "-q", "-d", f"{place} {options}"]
+        command = [str(server.program("psql")), "-X", "-q", "-d", f"{place} {options}"]
         command += ["-c", "CREATE TEMP TABLE sink (line text)"]
         for name in VARIABLES.split():
             command += ["-c", rf"\unset {name}"]
