@@ -1,5 +1,7 @@
 """The plan: what is pending and wanted, in order; never what is applied."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -244,3 +246,22 @@ def test_a_version_that_is_nowhere_is_refused(option, name):
         make_plan(FILES, [], selection)
 
     assert (name, "R__view") == (raised.value.version, raised.value.newest)
+
+
+def spent(count):
+    """Return the processor's time for a plan with so many applied and one pending."""
+    migrations = [a_migration(f"{number:06}") for number in range(count)]
+    history = [an_entry(migration) for migration in migrations[:-1]]
+    start = time.process_time()
+    assert 1 == len(make_plan(migrations, history, ALL).steps)
+    return time.process_time() - start
+
+
+def test_planning_takes_time_with_the_history_and_not_with_its_square():
+    """Four times the history takes some four times as long; a busy machine may try again."""
+    ratio, tries = 99.0, 0
+    while ratio >= 10 and tries < 4:
+        tries += 1
+        ratio = spent(8000) / max(spent(2000), 1e-3)
+
+    assert ratio < 10
