@@ -211,6 +211,10 @@ summary: ## Run the five checks and sum them up (in CI: sum up what its jobs sai
 
 ##@ Housekeeping
 
+.PHONY: bench-pipeline
+bench-pipeline: $(STAMP) ## Measure the orchestrator on an emulated cloud
+	@$(PY) -m benchmarks.pipeline $(ARGS)
+
 .PHONY: clean
 clean: ## Delete what make and the tests wrote (not the embedded database)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* build dist

@@ -95,7 +95,7 @@ class LogLine(NamedTuple):
     severity: str
     text: str
     seq: int | None = None
-    event: str = ""
+    engine_event: str = ""
     fields: Mapping[str, Any] = {}
     timestamp: float = 0.0
     late: bool = False

@@ -25,7 +25,7 @@ from jobs.roles import Scope, Who
 
 #: Whose roles are judged by what the caller may do.
 OWN = frozenset({Who.SUBMITTER, Who.CLEANUP, Who.LOOKOUT})
-_SERVICE = (Who.BUILD, Who.RUNTIME)
+_SERVICE = (Who.BUILD, Who.RUNTIME, Who.AGENT)
 
 
 def needed(target: Target, facts: Facts) -> tuple[Grant, ...]:

@@ -128,7 +128,7 @@ class TextTeller:
     def _line(self, line: events.LogLine) -> None:
         if line.severity == "DEBUG" and not self._verbose:
             return
-        if line.event == "End" or (self._quiet and line.severity not in _LOUD):
+        if line.engine_event == "End" or (self._quiet and line.severity not in _LOUD):
             return
         text = f"(late) {line.text}" if line.late else line.text
         self.say(text, _COLOURS.get(line.severity, ""))

@@ -267,7 +267,7 @@ class LogWatch:
                     severity=item.severity,
                     text=item.text,
                     seq=item.seq,
-                    event=item.event,
+                    engine_event=item.event,
                     fields=item.fields,
                     timestamp=item.timestamp,
                     late=item.late,

@@ -1,8 +1,11 @@
 """``python -m jobs`` before it talks to anybody: quick help, and errors with exit codes."""
 
+import http.server
+import json
 import re
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -74,3 +77,56 @@ def test_an_error_is_also_json_for_programs(tmp_path):
 
     assert '"error": "unknown-target"' in ran.stdout
     assert "error: there is no environment" in ran.stderr
+
+
+class Expired(http.server.BaseHTTPRequestHandler):
+    """A token server that knows nobody any more."""
+
+    def do_POST(self):
+        """Refuse."""
+        told = b'{"error": "invalid_grant", "error_description": "Token has been expired."}'
+        self.send_response(400)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+    def log_message(self, *_args):
+        """Stay silent."""
+
+
+def test_credentials_that_have_expired_name_the_cure(tmp_path, monkeypatch):
+    """The same two commands as without any, and what Google said."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    from jobs.errors import NoCredentials
+    from jobs.gcp.cloud import connect
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+    server = http.server.HTTPServer(("127.0.0.1", 0), Expired)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    account = {
+        "type": "service_account",
+        "client_email": "somebody@acme-dev.iam.gserviceaccount.com",
+        "private_key": pem,
+        "private_key_id": "k",
+        "token_uri": f"http://127.0.0.1:{server.server_port}/token",
+        "project_id": "acme-dev",
+    }
+    file = tmp_path / "key.json"
+    file.write_text(json.dumps(account), encoding="utf-8")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+
+    with pytest.raises(NoCredentials, match="expired") as caught:
+        connect("acme-dev", "us-central1", "", {}).projects.number("acme-dev")
+    server.shutdown()
+    server.server_close()
+
+    assert 6 == caught.value.exit_code
+    assert 2 == caught.value.advice().count("gcloud auth application-default")

@@ -295,6 +295,40 @@ def test_a_log_service_that_is_down_changes_no_verdict(run, emulator, monkeypatc
     assert of(told, events.LogTrouble)
 
 
+def test_an_image_that_cannot_be_pulled_is_named(run, emulator, no_last_words):
+    """Exit 22: the task failed without a word of the engine, and why."""
+    emulator.faults({"at": "execution", "do": "image_pull_failure"})
+
+    ended, _, _ = run("end(1, 0)")
+
+    assert (Ending.FAILED, 22) == ended.verdict[:2]
+    assert "Image '" in ended.verdict.reason
+    assert "not found" in ended.verdict.reason
+
+
+def test_a_read_quota_that_is_used_up_costs_lines_and_no_verdict(
+    run, emulator, monkeypatch
+):
+    """429 is told once, reading slows down, and what did not come is announced."""
+    monkeypatch.setattr("jobs.watch.DOWN_S", 1.0)
+    emulator.faults(
+        {"at": "rpc", "do": "quota", "method": "*.ListLogEntries", "per_minute": 0}
+    )
+
+    ended, told, _ = run("tell(1); end(2, 0)", live=False)
+
+    assert 0 == ended.exit_code
+    (trouble,) = of(told, events.LogTrouble)
+    assert "Quota exceeded" in trouble.what
+
+
+def test_an_execution_that_is_not_found_yet_is_waited_for(run, emulator):
+    """Its migration lands, and is not called lost."""
+    emulator.faults({"at": "execution", "do": "stale", "seconds": 2})
+
+    assert 0 == run("end(1, 0)")[0].exit_code
+
+
 def test_googles_errors_become_ours(cloud, emulator):
     """None of the library's own leaves the adapters."""
     name = JobName(PROJECT, REGION, "no-such-job")

@@ -7,6 +7,7 @@ import pytest
 from jobs import cli
 from jobs.gcp.cloud import connect
 from tests.fix_checkout import PROJECT, REGION
+from tests.google_clients import until
 
 IMAGE = f"{REGION}-docker.pkg.dev/{PROJECT}/migrations/prompt-migration/runner"
 
@@ -97,6 +98,25 @@ def test_sweeping_and_cancelling_where_nothing_is(typed):
     code, said = typed("cancel", "rehearsal", "--output", "json")
     assert 0 == code
     assert "ended nothing" in json.loads(said)["answer"]
+
+
+def test_the_next_run_sweeps_what_a_killed_one_left_and_says_so(typed, image, checkout):
+    """SIGKILL in mid-run: the job stands there until somebody comes."""
+    process = checkout.start("run", "rehearsal", "--image", image)
+    for line in process.stdout:
+        if line.startswith("  execution "):
+            break
+    process.kill()
+    process.communicate()
+    (left,) = checkout.left()
+    until(checkout.emulator.state, lambda told: told["executions"][0]["done"])
+
+    code, said = typed("run", "rehearsal", "--image", image)
+
+    assert 0 == code, said
+    name = left.rpartition("/")[2]
+    assert f"removed job {name}: its execution is over" in said
+    assert [] == checkout.left()
 
 
 def test_a_job_by_its_name(typed, image, checkout):

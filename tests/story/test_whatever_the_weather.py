@@ -199,7 +199,7 @@ class Storm(RuleBasedStateMachine):
         known = set(numbers) | gaps
         if known:
             assert known == set(range(1, max(known) + 1))
-        ends = [e for e in went.of(events.LogLine) if e.event == "End"]
+        ends = [e for e in went.of(events.LogLine) if e.engine_event == "End"]
         troubles = went.of(events.LogTrouble)
         if went.ended is not None and known and not ends:
             assert troubles or went.ended.verdict.ending is Ending.CANCELLED

@@ -152,6 +152,7 @@ def test_programs_get_one_event_per_line():
     }
     assert "fatal" == told[1]["findings"][2]["weight"]
     assert {1} == {line["schema"] for line in told}
+    assert [type(e).__name__ for e in (*TALE, ended(BAD))] == [t["event"] for t in told]
 
 
 def test_nothing_pending_is_said_only_of_a_success():
