@@ -16,11 +16,12 @@ from migrate.drift import Drift
 from migrate.duration import readable
 from migrate.errors import ConfirmationNeeded, ExitCode, ExplainedError
 from migrate.events import Connected, Connecting, Event, Executing, Listener
+from migrate.grouping import Manner
 from migrate.migration import Entry, Migration, Script, order
 from migrate.outcome import Outcome
 from migrate.plan import OutOfOrder, Plan, Selection
 from migrate.render import JsonListener, Printer, TextListener, explain
-from migrate.runner import Manner, Result, apply, plan, read
+from migrate.runner import Result, apply, plan, read
 from migrate.stop import Stop
 
 

@@ -177,6 +177,12 @@ class Created(Fact):
     things: tuple[tuple[str, str], ...]
 
 
+class CreatedUnseen(Fact):
+    """All is committed, and the session was lost before what was created was read."""
+
+    reason: str
+
+
 class LeftBehind(Fact):
     """What a ``.down.sql`` did not undo of what its migration created."""
 
@@ -216,6 +222,7 @@ Event = (
     | CheckPassed
     | Applied
     | Created
+    | CreatedUnseen
     | LeftBehind
     | RolledBack
     | LeftOut

@@ -239,6 +239,26 @@ class OutcomeUnknown(NeedsRepair):
         return f"whether {self.file} was committed is not known yet: {self.reason}"
 
 
+class CommitLost(NeedsRepair):
+    """The server lacks what it had acknowledged: it is another one now, or was restored."""
+
+    code = "commit-lost"
+    hint = (
+        "find out what became of the first server, and what else is missing; then apply "
+        "again: what the history lacks is applied once more"
+    )
+
+    missing: tuple[str, ...]
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"the server that answers now lacks what was committed before: "
+            f"{', '.join(self.missing)}; it took over without the last transactions, as "
+            f"a replica that was behind does ({self.reason})"
+        )
+
+
 # --- verification ---------------------------------------------------------------------
 
 

@@ -27,6 +27,7 @@ _SEVERITIES = {
     events.WaitingForLock: "WARNING",
     events.StillConnecting: "WARNING",
     events.Resolving: "WARNING",
+    events.CreatedUnseen: "WARNING",
     events.DebrisRemoved: "WARNING",
     events.LeftOut: "WARNING",
 }
@@ -141,6 +142,9 @@ _WORDS: Mapping[type, Callable[[Any], str] | None] = {
     ),
     events.Resolving: lambda e: (
         f"[Migration] Session lost ({e.reason}); asking the server what was committed..."
+    ),
+    events.CreatedUnseen: lambda e: (
+        f"[Migration] All is committed; what it created could not be read back: {e.reason}"
     ),
     events.CheckPassed: lambda e: f"[Verification] ✓ {e.check}",
     events.Applied: _applied,

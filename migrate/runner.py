@@ -5,7 +5,6 @@ acts through `postgres`, tells events, and returns what came of it. Prints nothi
 """
 
 import contextlib
-import enum
 import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -19,27 +18,19 @@ from migrate.events import (
     Connecting,
     Executing,
     HistoryUpgraded,
-    LeftOut,
     Listener,
 )
-from migrate.faults import StatementFailed
+from migrate.faults import CommitLost, OutcomeUnknown, StatementFailed
+from migrate.grouping import Manner, grouped
 from migrate.migration import UNFINISHED, Entry, Migration, Mode, Script, order
 from migrate.outcome import Done, Outcome
 from migrate.plan import Plan, Selection, make_plan
 from migrate.postgres.access import Access
 from migrate.postgres.history import LAYOUT, Facts, History
 from migrate.postgres.session import Session
-from migrate.refusals import DriftBlocks, NotTogether
+from migrate.refusals import DriftBlocks
 from migrate.source import open_file, read_directory
 from migrate.stop import Stop
-
-
-class Manner(enum.Enum):
-    """How a plan is carried out."""
-
-    SEPARATE = "each migration in its own transaction"
-    TOGETHER = "all in one transaction"
-    DRY = "all in one transaction that is rolled back"
 
 
 class Result(NamedTuple):
@@ -178,26 +169,46 @@ def _apply_locked(
 ) -> Result:
     """Decide again under the lock, then act; ``ready`` is what was decided without it."""
     selection, manner = chosen
-    facts, scripts = _decide_again(reading, selection, ready)
+    facts, entries, scripts = _decide_again(reading, selection, ready)
     run = _Run(worker, scripts, manner, facts)
-    groups = _groups(scripts, manner, worker.tell)
+    groups = grouped(scripts, manner, worker.tell)
     if manner is not Manner.DRY:
         reading.history.ensure(facts)
         if 0 < facts.layout < LAYOUT:
             worker.tell(HistoryUpgraded(before=facts.layout, after=LAYOUT))
+    worker.acknowledged.read(entries)
     try:
-        for group in filter(None, groups):
-            run.carry_out(group)
+        while groups:
+            run.carry_out(groups.pop(0))
+            if worker.relocked and manner is Manner.SEPARATE:
+                groups = _plan_again(run, worker, reading, selection)
+        if manner is not Manner.DRY:
+            worker.show_created()
     except ExplainedError as error:
-        untried = scripts[run.tried :] if manner is Manner.SEPARATE else []
-        rest = tuple(s.migration.version for s in untried)
+        rest = run.untried()
+        if isinstance(error, CommitLost):
+            run.forget(error.missing)
         _note_leak(error, reading.migrations)
-        return Result(
-            _outcome(run.done, (worker.failed_file, error), rest, began), error
-        )
-    if manner is not Manner.DRY:
-        worker.show_created()
+        failed = (worker.failed_file or None, error)
+        return Result(_outcome(run.done, failed, rest, began), error)
     return Result(_outcome(run.done, None, (), began))
+
+
+def _plan_again(
+    run: "_Run",
+    worker: "Worker",  # type: ignore[name-defined]  # noqa: F821 - see the import above
+    reading: Reading,
+    selection: Selection,
+) -> list[list[Script]]:
+    """Return what is left to do: the lock was lost for a moment, and others may have worked."""
+    worker.relocked = False
+    worker.failed_file = ""
+    entries = worker.entries()
+    made = make_plan(reading.migrations, entries, selection)
+    refuse_drift(made.blocking)
+    scripts = load_scripts(made.steps, entries)
+    run.go_on_with(scripts)
+    return grouped(scripts, Manner.SEPARATE, worker.tell)
 
 
 class _Run:
@@ -228,17 +239,25 @@ class _Run:
             self._together(group)
 
     def _bundle(self, group: Sequence[Script]) -> None:
-        """Several in one message; those it did not reach go one by one."""
-        self.tried -= len(group)
-        began = time.monotonic()
+        """Several in one message; those it did not reach go one by one.
+
+        Unless the lock was lost on the way: then what is left is planned anew.
+        """
+        before = self.tried - len(group)
+        began, begun = time.monotonic(), 1
         try:
             self._worker.carry_out_bundle(group)
+        except (OutcomeUnknown, CommitLost):
+            begun = len(group)  # nobody knows how far the server came
+            raise
         finally:
             applied = self._worker.bundle_done
-            self.tried += min(applied + 1, len(group))
+            self.tried = before + min(applied + begun, len(group))
             self._enter(group[:applied], began)
-        for script in group[applied:]:
-            self.tried = len(self.done) + 1
+        for number, script in enumerate(group[applied:], start=applied + 1):
+            if self._worker.relocked:
+                return
+            self.tried = before + number
             self._together([script])
 
     def _together(self, group: Sequence[Script]) -> None:
@@ -250,6 +269,19 @@ class _Run:
             facts=self._facts if dry else None,
         )
         self._enter(group, began)
+
+    def untried(self) -> tuple[str, ...]:
+        """Return the versions that were not begun; of one transaction, all are."""
+        rest = self._scripts[self.tried :] if self._manner is Manner.SEPARATE else []
+        return tuple(script.migration.version for script in rest)
+
+    def go_on_with(self, scripts: Sequence[Script]) -> None:
+        """Replace those that were not begun."""
+        self._scripts = [*self._scripts[: self.tried], *scripts]
+
+    def forget(self, versions: Sequence[str]) -> None:
+        """Take from the account what the server has lost."""
+        self.done = [done for done in self.done if done.version not in versions]
 
     def _enter(self, group: Sequence[Script], began: float) -> None:
         elapsed = (time.monotonic() - began) * 1000 / max(len(group), 1)
@@ -264,15 +296,15 @@ class _Run:
 
 def _decide_again(
     reading: Reading, selection: Selection, ready: list[Script]
-) -> tuple[Facts, list[Script]]:
+) -> tuple[Facts, list[Entry], list[Script]]:
     """Read the history under the lock; take the scripts that are ready if none changed."""
     facts = reading.history.inspect()
     entries = reading.history.read(facts)
     made = make_plan(reading.migrations, entries, selection)
     refuse_drift(made.blocking)
     if entries == reading.entries and made.steps == tuple(s.migration for s in ready):
-        return facts, ready
-    return facts, load_scripts(made.steps, entries)
+        return facts, entries, ready
+    return facts, entries, load_scripts(made.steps, entries)
 
 
 def _note_leak(error: ExplainedError, migrations: Sequence[Migration]) -> None:
@@ -297,43 +329,6 @@ def _statements(migration: Migration) -> "Iterator[Statement]":  # type: ignore[
         yield from Splitter(stream, migration.file)
 
 
-def _groups(
-    scripts: list[Script], manner: Manner, tell: Listener
-) -> list[list[Script]]:
-    """Return what is carried out together. Raises `NotTogether`."""
-    if manner is Manner.SEPARATE:
-        from migrate.postgres.bundle import bundled  # noqa: PLC0415 - see `apply`
-
-        return bundled(scripts)
-    if manner is Manner.DRY:
-        return [_leave_out(scripts, tell)]
-    _refuse_apart(scripts)
-    return [scripts]
-
-
-def _refuse_apart(scripts: Sequence[Script]) -> None:
-    """All or nothing: raise `NotTogether` for the first that needs to be apart."""
-    for script in scripts:
-        if script.mode is not Mode.TRANSACTIONAL:
-            migration = script.migration
-            raise NotTogether(
-                file=migration.file,
-                version=migration.version,
-                reason=script.reasons[0],
-            )
-
-
-def _leave_out(scripts: list[Script], tell: Listener) -> list[Script]:
-    """A dry run is one transaction and cannot hold everything; say what it leaves out."""
-    kept = []
-    for script in scripts:
-        if script.mode is Mode.TRANSACTIONAL:
-            kept.append(script)
-        else:
-            tell(LeftOut(file=script.migration.file, reasons=script.reasons))
-    return kept
-
-
 def _executing(script: Script, number: int, total: int) -> Executing:
     migration = script.migration
     return Executing(
@@ -348,7 +343,7 @@ def _executing(script: Script, number: int, total: int) -> Executing:
 
 def _outcome(
     done: Sequence[Done],
-    failure: tuple[str, ExplainedError] | None,
+    failure: tuple[str | None, ExplainedError] | None,
     rest: tuple[str, ...],
     began: float,
 ) -> Outcome:

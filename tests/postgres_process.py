@@ -21,7 +21,7 @@ import subprocess
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +32,7 @@ from psycopg2.extensions import connection, make_dsn
 SUPERUSER = "postgres"
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 30
+START_TRIES = 5
 STOP_SECONDS = 10
 
 SETTINGS = """
@@ -48,6 +49,7 @@ log_line_prefix = '%m [%p] %a '
 
 HBA = """
 local  all  all              trust
+local  replication  all      trust
 host   all  postgres  all    trust
 host   all  all       all    scram-sha-256
 """
@@ -168,6 +170,7 @@ class Server:
         self._log = self._base / "log"
         self._admin: connection | None = None
         self._numbers = iter(range(1, 1_000_000))
+        self._environment = {"PATH": os.defpath, "TZ": "UTC"}
         self.socket_dir = self._base
         try:
             self.bin = _runnable(binaries(version), self._base)
@@ -176,6 +179,16 @@ class Server:
         except BaseException:
             shutil.rmtree(self._base, ignore_errors=True)
             raise
+        self._remember()
+
+    def restart(self, how: signal.Signals) -> None:
+        """Stop it, SIGINT fast or SIGQUIT immediately, and start it at its old port."""
+        if self._admin is not None:
+            self._admin.close()
+        self._process.send_signal(how)
+        self._process.wait(STOP_SECONDS)
+        self._process = self._start([self.port] * START_TRIES)
+        self._record.unlink(missing_ok=True)
         self._remember()
 
     def _initialise(self) -> None:
@@ -196,10 +209,10 @@ class Server:
             file.write(SETTINGS + f"unix_socket_directories = '{self.socket_dir}'\n")
         (self._data / "pg_hba.conf").write_text(HBA)
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, ports: Iterable[int] = ()) -> subprocess.Popen[bytes]:
         # A port found free may be taken a moment later by another worker: try again.
-        for _ in range(5):
-            self.port = free_port()
+        for port in ports or (free_port() for _ in range(START_TRIES)):
+            self.port = port
             with self._log.open("ab") as log:
                 process = subprocess.Popen(
                     [self.bin / "postgres", "-D", self._data, "-p", str(self.port)],
@@ -207,7 +220,7 @@ class Server:
                     stderr=log,
                     stdin=subprocess.DEVNULL,
                     cwd=self._base,
-                    env={"PATH": os.defpath, "TZ": "UTC"},
+                    env=self._environment,
                     # A Ctrl-C for pytest is not one for the server: a kept database
                     # must outlive the run.
                     start_new_session=True,

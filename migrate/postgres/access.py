@@ -5,6 +5,7 @@ Called by the runner and by `worker`.
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 from migrate.config import Settings
 from migrate.events import Listener, StillConnecting
@@ -53,7 +54,10 @@ class Access:
             statement=settings.statement_timeout,
             idle=settings.idle_timeout,
         )
-        extra = {"pause": self._stop.pause} if self._stop else {}
+        extra: dict[str, Any] = {}
+        if self._stop:
+            self._stop.check()
+            extra = {"pause": self._stop.pause, "opened": self._stop.knows}
         return connect(
             dsn,
             limits,

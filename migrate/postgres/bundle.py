@@ -14,7 +14,7 @@ import psycopg2
 from migrate.events import Notice
 from migrate.faults import OutcomeUnknown
 from migrate.migration import Mode, Script
-from migrate.postgres.history import REFUSALS
+from migrate.postgres.history import REFUSALS, History
 from migrate.postgres.sweep import may_stay, sweep
 from migrate.postgres.traits import may_lock
 from migrate.postgres.transaction import whole_message
@@ -67,17 +67,23 @@ def apply_bundle(work: Work, scripts: Sequence[Script]) -> int:
         work.session.run(sweep(work.key))
         work.recorder.prepare_again()
         try:
-            return committed(work, scripts)
+            return committed(work.history, scripts)
         except REFUSALS as refusal:
-            file, reason = scripts[-1].migration.file, f"{refusal}; {refusal.advice()}"
-            raise OutcomeUnknown(file=file, reason=reason) from failure
+            files = ", ".join(script.migration.file for script in scripts)
+            reason = f"{refusal}; {refusal.advice()}"
+            raise OutcomeUnknown(file=files, reason=reason) from failure
     for text in work.session.take_notices():
         work.tell(Notice(file=scripts[-1].migration.file, text=text))
     return len(scripts)
 
 
-def committed(work: Work, scripts: Sequence[Script]) -> int:
-    """Return how many of them, from the first on, the history has from this run."""
+def committed(history: History, scripts: Sequence[Script]) -> int:
+    """Return how many of them, from the first on, are applied.
+
+    None was when this run began; that another one did it, while this one had lost the
+    lock, is as good.
+    """
     versions = [script.migration.version for script in scripts]
-    ((count,),) = work.history.execute("committed of", versions, work.identity.run_id)
+    checksums = [script.migration.checksum for script in scripts]
+    ((count,),) = history.execute("committed", versions, checksums)
     return int(str(count))

@@ -76,6 +76,8 @@ ARRAY(SELECT thing FROM ({found} OFFSET 0) AS found WHERE {ours} ORDER BY rank, 
 
 -- name: record
 -- The highest oid that a migration created is the floor of the next one in its session.
+-- An entry is never older than the one before it, whatever the clock says: what was created
+-- and removed is replayed in that order.
 WITH before AS MATERIALIZED (
     SELECT greatest(max(p.highest_oid), {floor}) AS oid, max(p.executed_at) AS at
       FROM {table} p WHERE p.version = {previous}
@@ -85,9 +87,14 @@ INSERT INTO {table} (version, name, description, checksum, duration_ms, state, t
                      executed_at, created, highest_oid)
 SELECT {version}, {name}, {description}, {checksum},
        (extract(epoch FROM clock_timestamp()
-                - greatest(transaction_timestamp(), before.at)) * 1000)::bigint,
+                - least(greatest(transaction_timestamp(), before.at), clock_timestamp()))
+        * 1000)::bigint,
        'applied', {tool_version}, {build_id}, {commit_sha}, {image_digest}, {execution},
-       {run_id}, {statements}, clock_timestamp(), made.things, greatest(made.oid, before.oid)
+       {run_id}, {statements},
+       greatest(clock_timestamp(), interval '1 microsecond'
+                + CASE WHEN {previous} = '' THEN (SELECT max(p.executed_at) FROM {table} p)
+                       ELSE before.at END),
+       made.things, greatest(made.oid, before.oid)
   FROM before,
        (SELECT coalesce(array_agg(thing ORDER BY rank, at, thing), '{{}}') AS things,
                max(at) AS oid
@@ -107,6 +114,13 @@ UPDATE {table} SET removed = ARRAY(
     SELECT thing FROM (SELECT DISTINCT unnest(h.created) FROM {table} h
                         WHERE h.version <> {version}) AS earlier (thing)
      WHERE {condition} = 'is gone' ORDER BY thing)
+ WHERE version = {version}
+
+-- name: kept
+-- A file applied statement by statement may drop what it made itself.
+UPDATE {table} SET created = ARRAY(
+    SELECT thing FROM unnest(created) WITH ORDINALITY AS own (thing, place)
+     WHERE {condition} <> 'is gone' ORDER BY place)
  WHERE version = {version}
 
 -- name: condition

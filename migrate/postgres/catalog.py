@@ -138,16 +138,17 @@ class Recorder:
         statements = named_statements(_FILE)
         return statements["created"].format(found=found, ours=statements["ours"])
 
-    def removed(self, version: str) -> str:
-        """Return the SQL that notes which earlier creations are gone."""
+    def removed(self, version: str, *, own: bool = False) -> str:
+        """Return the SQL that notes which earlier creations are gone.
+
+        ``own``: and that forgets the migration's own, which were noted one by one.
+        """
         statements = named_statements(_FILE)
-        return (
-            statements["removed"].format(
-                table=self._table,
-                version=literal(version),
-                condition=statements["condition"],
-            )
-            + ";"
+        names = ("removed", "kept") if own else ("removed",)
+        condition = statements["condition"]
+        values = {"version": literal(version), "condition": condition}
+        return "".join(
+            f"{statements[name].format(table=self._table, **values)};" for name in names
         )
 
     def _values(self, script: Script) -> dict[str, str | int | None]:

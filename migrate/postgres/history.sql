@@ -57,6 +57,9 @@ ALTER TABLE {table}
 -- name: read
 SELECT version, name, checksum, state FROM {table};
 
+-- name: standing
+SELECT version, state, statements_done FROM {table};
+
 -- name: report
 SELECT version, description, extract(epoch FROM executed_at)::float8, duration_ms, executed_by,
        build_id, commit_sha, image_digest, execution
@@ -77,10 +80,9 @@ SELECT statements_done, statements_chain, at_work FROM {table}
  WHERE version = %s AND state IN ('running', 'failed');
 
 -- name: committed
-SELECT 1 FROM {table} WHERE version = %s AND run_id = %s AND state = 'applied';
-
--- name: committed of
-SELECT count(*) FROM {table} WHERE version = ANY (%s) AND run_id = %s AND state = 'applied';
+-- Those of (versions, checksums) that are applied, by whichever run.
+SELECT count(*) FROM {table} WHERE state = 'applied'
+   AND (version, checksum) IN (SELECT * FROM unnest(%s::text[], %s::text[]));
 
 -- name: begin
 INSERT INTO {table} (version, name, description, checksum, state, tool_version, build_id,
@@ -123,6 +125,8 @@ UPDATE {table} SET statements_done = {done}, statements_chain = {chain}, at_work
 
 -- name: applied
 UPDATE {table} SET state = 'applied', at_work = NULL, statements_chain = NULL,
-       duration_ms = (extract(epoch FROM clock_timestamp() - executed_at) * 1000)::bigint,
-       executed_at = clock_timestamp()
+       duration_ms = (extract(epoch FROM greatest(clock_timestamp() - executed_at,
+                                                  interval '0')) * 1000)::bigint,
+       executed_at = greatest(clock_timestamp(), (SELECT max(p.executed_at) FROM {table} p)
+                                                 + interval '1 microsecond')
  WHERE version = {version};

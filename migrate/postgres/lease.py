@@ -39,13 +39,15 @@ CREATE TABLE IF NOT EXISTS {table} (
 """
 _TAKE = """
 SET LOCAL lock_timeout = '500ms';
-SELECT 1 FROM {table} WHERE expires_at < clock_timestamp() OR run_id = %s FOR UPDATE;
+SELECT 1 FROM {table}
+ WHERE expires_at < clock_timestamp() OR split_part(run_id, '/', 1) = %s FOR UPDATE;
 INSERT INTO {table} (run_id, holder, expires_at)
 SELECT %s, %s, clock_timestamp() + interval '{term}' WHERE pg_try_advisory_xact_lock(%s)
     ON CONFLICT (only_row) DO UPDATE
    SET run_id = EXCLUDED.run_id, holder = EXCLUDED.holder, acquired_at = clock_timestamp(),
        expires_at = EXCLUDED.expires_at
- WHERE {table}.expires_at < clock_timestamp() OR {table}.run_id = EXCLUDED.run_id
+ WHERE {table}.expires_at < clock_timestamp()
+    OR split_part({table}.run_id, '/', 1) = split_part(EXCLUDED.run_id, '/', 1)
 RETURNING 1
 """
 _LIVE = """
@@ -71,19 +73,30 @@ class Lease:
     """The right to work on one history, held by one run."""
 
     def __init__(
-        self, schema: str, table: str, key: int, identity: Identity, holder: str
+        self,
+        history: tuple[str, str],
+        key: int,
+        identity: Identity,
+        holder: str,
+        *,
+        number: int,
     ) -> None:
-        """Name it by its history; nothing is taken yet."""
-        self._schema = identifier(schema)
-        self._table = lease_table(schema, table)
+        """Name it by its history, (schema, table); nothing is taken yet.
+
+        ``number`` counts the leases of this run, each of which ends the one before: what a
+        lost session sent may still be on its way to the server, and must find it gone.
+        """
+        self._schema = identifier(history[0])
+        self._table = lease_table(*history)
         self._key = key
-        self._run_id = identity.run_id
+        self._run = identity.run_id
+        self._run_id = f"{identity.run_id}/{number}"
         self._holder = holder
 
     def try_take(self, session: Session) -> bool:
         """Take the lease if it is free, or has run out and guards nothing any more."""
         sql = _TAKE.format(table=self._table.replace("%", "%%"), term=_TERM)
-        values = (self._run_id, self._run_id, self._holder, self._key)
+        values = (self._run, self._run_id, self._holder, self._key)
         try:
             self._make_table(session)
             with _allowed(session, self._table):

@@ -5,6 +5,7 @@ and COMMIT ourselves, because what shares a message with what is ours to decide.
 Knows nothing of migrations.
 """
 
+import contextlib
 import os
 import select
 import socket
@@ -179,12 +180,32 @@ class Session:
         return notices
 
     def cancel(self) -> None:
-        """Ask the server to cancel the running statement. For another thread."""
-        self._connection.cancel()
+        """Ask the server to cancel the running statement. For another thread.
+
+        The driver's own ``cancel`` would keep every other thread from running while the
+        network answers nothing; called like this, libpq waits alone.
+        """
+        import ctypes  # noqa: PLC0415 - who is never cancelled never pays for it
+
+        libpq = ctypes.CDLL(psycopg2._psycopg.__file__)  # noqa: SLF001 - it links libpq
+        libpq.PQgetCancel.argtypes = [ctypes.c_void_p]
+        libpq.PQgetCancel.restype = ctypes.c_void_p
+        libpq.PQcancel.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]
+        libpq.PQfreeCancel.argtypes = [ctypes.c_void_p]
+        request = libpq.PQgetCancel(self._connection.pgconn_ptr)
+        try:
+            said = ctypes.create_string_buffer(256)
+            libpq.PQcancel(request, said, len(said))
+        finally:
+            libpq.PQfreeCancel(request)
 
     def cut(self) -> None:
         """Shut the socket down, so that a blocked call returns. For another thread."""
-        with socket.socket(fileno=os.dup(self._connection.fileno())) as duplicate:
+        # What is closed, here or at the other end, is cut already.
+        with (
+            contextlib.suppress(psycopg2.Error, OSError),
+            socket.socket(fileno=os.dup(self._connection.fileno())) as duplicate,
+        ):
             duplicate.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
@@ -202,17 +223,19 @@ def connect(
     on_retry: Callable[[str, float], None] | None = None,
     pause: Callable[[float], None] = time.sleep,
     password: Callable[[], str] | None = None,
+    opened: Callable[[Session], None] = lambda _: None,
 ) -> Session:
     """Open a session, trying again with jitter until ``wait_ms`` has passed.
 
-    ``password`` is called before each try (IAM tokens live for an hour). Raises the
-    subclasses of `Unreachable`; those that waiting cannot cure at once.
+    ``password`` is called before each try (IAM tokens live for an hour), ``opened`` with
+    each session before anything is asked in it. Raises the subclasses of `Unreachable`;
+    those that waiting cannot cure at once.
     """
     began = time.monotonic()
     bound = _FIRST_PAUSE_S
     while True:
         try:
-            return _connect_once(dsn, limits, application_name, password)
+            return _connect_once(dsn, limits, application_name, password, opened)
         except (psycopg2.OperationalError, ConnectionLost) as error:
             refusal = refusal_for(str(error), dsn)
             elapsed = time.monotonic() - began
@@ -228,13 +251,18 @@ def connect(
 
 
 def _connect_once(
-    dsn: Dsn, limits: Limits, application_name: str, password: Callable[[], str] | None
+    dsn: Dsn,
+    limits: Limits,
+    application_name: str,
+    password: Callable[[], str] | None,
+    opened: Callable[[Session], None],
 ) -> Session:
     parameters: dict[str, Any] = {
         "connect_timeout": "5",  # a signal during it is heard when it ends
         "keepalives_idle": "30",
         "keepalives_interval": "10",
         "keepalives_count": "3",
+        "tcp_user_timeout": "60000",  # the same where something sent is unanswered
         **dsn.parameters,
         "application_name": application_name[:63],
         "client_encoding": "UTF8",
@@ -259,6 +287,7 @@ def _connect_once(
         connection.close()
         raise ServerTooOld(target=str(dsn), reason=f"it is PostgreSQL {version}")
     session = Session(connection, pooled=pooled, limits=limits)
+    opened(session)
     if not pooled:
         # A pooler announces a process id of its own making.
         session.pooled = session.rows("SELECT pg_backend_pid()") != [(session.pid,)]

@@ -28,7 +28,7 @@ from migrate.faults import (
 )
 from migrate.migration import Script
 from migrate.postgres import debris
-from migrate.postgres.batches import opened, refuse_session_state
+from migrate.postgres.batches import Batch, opened, refuse_session_state, text_of
 from migrate.postgres.checks import run_aside
 from migrate.postgres.diagnose import (
     NO_ACTIVE_TRANSACTION,
@@ -130,11 +130,7 @@ class _Stepper:
             self._script.migration.name,
             self._script.description,
             self._script.migration.checksum,
-            identity.tool_version,
-            identity.build_id,
-            identity.commit_sha,
-            identity.image_digest,
-            identity.execution,
+            *identity[1:],
             identity.run_id,
         )
         if rows:
@@ -142,6 +138,7 @@ class _Stepper:
             work.tell(Resuming(self._file, self._done, self._script.statements))
         else:
             history.execute("restart", self._version)
+        work.acknowledged.begun(self._version, self._done)
         self._floor = work.recorder.floor()
 
     def check(self) -> None:
@@ -160,7 +157,7 @@ class _Stepper:
             "applied", version=literal(self._version)
         )
         if self._removes:
-            sql += self._work.recorder.removed(self._version)
+            sql += self._work.recorder.removed(self._version, own=True)
         self._run(f"{RESET}{sql}COMMIT".encode())
 
     def stopped(self, failure: Exception) -> None:
@@ -229,14 +226,14 @@ class _Stepper:
             self._run(
                 self._progress() + statement.text, statement, before=self._progress()
             )
-            self._done = self._number
+            self._advance()
         elif statement.copy:
             self._copy(statement, splitter)
         else:
             self._run(statement.text, statement)
             if not self._work.session.in_transaction:
                 self._run(b"BEGIN; " + self._progress() + b"COMMIT")
-                self._done = self._number
+                self._advance()
 
     def _with_progress(self, statement: Statement, splitter: Splitter | None) -> None:
         """In a transaction of ours, with its progress."""
@@ -246,11 +243,9 @@ class _Stepper:
             self._run(head)
             self._copy(statement, splitter)
             self._run(tail)
-            self._done = self._number
+            self._advance()
             return
-        text = (
-            statement.text if statement.text.endswith(b";") else statement.text + b"\n;"
-        )
+        text = text_of(Batch((statement,)))
         whole = head + text + b"\n" + tail
         try:
             self._retrying(
@@ -263,7 +258,7 @@ class _Stepper:
             self._work.session.roll_back()
             self._alone(statement, Alone(failure.message, Redo.HUMAN))
             return
-        self._done = self._number
+        self._advance()
 
     def _alone(self, statement: Statement, reason: Alone) -> None:
         """A message of its own, announced before and checked after."""
@@ -271,8 +266,8 @@ class _Stepper:
         build = classify.index_build(statement)
         if self._at_work and self._at_work["number"] == self._number:
             settled = debris.settle(work, self._script, statement, self._at_work)
-            if settled:
-                self._record_alone(build)
+            if settled:  # what it made is older than this run
+                self._record_alone(build, self._at_work["floor"])
                 return
         debris.refuse_others_invalid(work, self._file, statement, build)
         again = bool(self._at_work and self._at_work["number"] == self._number)
@@ -293,7 +288,7 @@ class _Stepper:
                     f"SELECT pg_catalog.set_config('lock_timeout', {literal(before)}, false)"
                 )
         debris.check_valid(work, self._file, statement, build, self._floor)
-        self._record_alone(build)
+        self._record_alone(build, self._floor)
 
     def _run_retrying(self, statement: Statement, reason: Alone) -> None:
         work, text = self._work, self._work.text(statement)
@@ -334,14 +329,20 @@ class _Stepper:
             else:
                 return
 
-    def _record_alone(self, build: classify.IndexBuild | None) -> None:
-        things = debris.index_things(self._work, build, self._floor)
+    def _record_alone(self, build: classify.IndexBuild | None, floor: int) -> None:
+        things = debris.index_things(self._work, build, floor)
         self._run(b"BEGIN; " + self._progress(things) + b"COMMIT")
-        self._done, self._at_work = self._number, None
+        self._at_work = None
+        self._advance()
 
     def run_bare(self, statement: Statement) -> None:
         """Send a statement as it stands."""
         self._run(statement.text, statement)
+
+    def _advance(self) -> None:
+        """Count the statement: the server has answered that it, and its record, are done."""
+        self._done = self._number
+        self._work.acknowledged.begun(self._version, self._done)
 
     # --- messages ---------------------------------------------------------------------
 

@@ -1,26 +1,21 @@
 """A thread beside the main one, which sits in libpq while the server works.
 
-Cancels the statement when a signal comes (and cuts the session when the server does not
-listen), names who blocks us, reports progress, keeps a lease alive. Started by the runner
-when there is work. Opens a second session of its own, and only when it is needed.
+Names who blocks us, reports progress, keeps a lease alive. Started by the runner when
+there is work. Opens a second session of its own, and only when it is needed. It may hang
+in a network that is gone; so nothing waits for it, and signals are not its business.
 """
 
 import contextlib
-import os
-import select
 import threading
 import time
 from collections.abc import Callable, Iterator
-
-import psycopg2
 
 from migrate.postgres.session import Session
 from migrate.stop import Stop
 
 _TICK_S = 0.2
-#: After this long without an answer to a cancel the socket is shut: we promise to be gone
-#: 8 s after SIGTERM (Cloud Run kills at 10 s).
-_CUT_AFTER_S = 4.0
+#: How long the end of a run waits for the look that is under way.
+_LAST_LOOK_S = 2.0
 #: A statement at work for this long is worth a look for blockers and progress.
 _LOOK_AFTER_S = 0.4
 #: Where the lock timeout is short, after this share of it.
@@ -65,12 +60,9 @@ class Watch:
         self._observer: Session | None = None
         self._heartbeat: Callable[[Session], None] | None = None
         self._heartbeat_every_s = 0.0
-        self._guard = threading.Lock()
-        self._guarded: Session | None = None
-        self._guarded_since = 0.0
+        self._since: float | None = None
         self._told: tuple[str, ...] = ()
-        self._closing = False
-        self._end_read, self._end_write = os.pipe()  # so that `close` need not wait
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="watch", daemon=True)
         self._look_after_s = _LOOK_AFTER_S
         self.application_name = ""
@@ -83,12 +75,13 @@ class Watch:
 
     def close(self) -> None:
         """End the thread and its session."""
-        self._closing = True
-        os.close(self._end_write)
+        self._closing.set()
         if self._thread.is_alive():
-            self._thread.join(timeout=2)
-        os.close(self._end_read)
-        if self._observer:
+            self._thread.join(timeout=_LAST_LOOK_S)
+        if self._observer and self._thread.is_alive():
+            # To close a session waits for what runs in it.
+            self._observer.cut()
+        elif self._observer:
             self._observer.close()
 
     def hurry(self, lock_timeout_ms: int) -> None:
@@ -107,51 +100,26 @@ class Watch:
 
     @contextlib.contextmanager
     def over(self, session: Session) -> Iterator[None]:
-        """While inside, a signal cancels what the session runs."""
-        self._stop.check()
-        with self._guard:
-            self._guarded_since = time.monotonic()
-            self._guarded = session
-        try:
-            yield
-        finally:
-            with self._guard:
-                self._guarded = None
+        """While inside, a signal cancels what the session runs, and we look after it."""
+        with self._stop.over(session):
+            self._since = time.monotonic()
+            try:
+                yield
+            finally:
+                self._since = None
 
     def _work(self) -> None:
         beaten = time.monotonic()
-        signalled_at: float | None = None
-        while not self._closing:
-            try:
-                ready, _, _ = select.select(
-                    [self._stop.wake_read, self._end_read], [], [], _TICK_S
-                )
-                if self._stop.wake_read in ready and os.read(self._stop.wake_read, 64):
-                    signalled_at = signalled_at or time.monotonic()
-            except OSError:  # the pipe is closed: the run is over
-                return
+        while not self._closing.wait(_TICK_S):
             now = time.monotonic()
-            if signalled_at is not None:
-                self._cancel(cut=now - signalled_at > _CUT_AFTER_S)
-                continue
             if self._heartbeat and now - beaten >= self._heartbeat_every_s:
                 beaten = now
                 self._with_observer(self._heartbeat)
             if self._look_after_s < _LOOK_AFTER_S and not self._observer:
                 self._with_observer(lambda _: None)  # there will be no time to connect
-            if self._guarded and now - self._guarded_since > self._look_after_s:
+            since = self._since
+            if since is not None and now - since > self._look_after_s:
                 self._with_observer(self._look)
-
-    def _cancel(self, *, cut: bool) -> None:
-        # Under the guard, so that a cancel can never hit what follows the statement.
-        with self._guard:
-            if self._guarded is None or self._guarded.lost:
-                return
-            with contextlib.suppress(psycopg2.Error, OSError):
-                if cut:
-                    self._guarded.cut()
-                else:
-                    self._guarded.cancel()
 
     def _with_observer(self, task: Callable[[Session], None]) -> None:
         # Watching must never hurt the work: a failure here means no news, not an end.

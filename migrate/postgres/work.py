@@ -11,6 +11,7 @@ import psycopg2
 from migrate.events import Listener
 from migrate.faults import Interrupted, LeaseLost, LockReleased
 from migrate.postgres import lock
+from migrate.postgres.acknowledged import Acknowledged
 from migrate.postgres.catalog import Identity, Recorder
 from migrate.postgres.diagnose import CANCELED, DENIED, Diagnosis, diagnose
 from migrate.postgres.history import History
@@ -39,6 +40,7 @@ class Work(NamedTuple):
     lock_tries: int
     fence: str
     key: int
+    acknowledged: Acknowledged
 
     def check_lock(self, file: str) -> None:
         """Raise `LockReleased` if the file let go of our lock; a lease it cannot touch."""

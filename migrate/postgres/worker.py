@@ -18,6 +18,7 @@ from migrate.config import Settings
 from migrate.errors import ExplainedError
 from migrate.events import (
     Blocked,
+    CreatedUnseen,
     Listener,
     Notice,
     Progress,
@@ -25,6 +26,7 @@ from migrate.events import (
     WaitingForLock,
 )
 from migrate.faults import (
+    CommitLost,
     Interrupted,
     LeaseLost,
     OutcomeUnknown,
@@ -33,9 +35,10 @@ from migrate.faults import (
     StatementFailed,
     StoppedMidway,
 )
-from migrate.migration import Mode, Script
+from migrate.migration import Entry, Mode, Script
 from migrate.postgres import lease, lock
 from migrate.postgres.access import Access
+from migrate.postgres.acknowledged import Acknowledged
 from migrate.postgres.bundle import apply_bundle, committed
 from migrate.postgres.catalog import Eraser, Identity, Recorder
 from migrate.postgres.diagnose import ends_transactions
@@ -73,6 +76,9 @@ class Worker:
         self.tell = tell
         self.failed_file = ""
         self.bundle_done = 0
+        self.acknowledged = Acknowledged()
+        #: Whether the lock was lost and taken again: then others may have worked meanwhile.
+        self.relocked = False
         platform = settings.platform
         self._identity = Identity(
             run_id=access.run_id, tool_version=tool_version(), **platform._asdict()
@@ -86,6 +92,7 @@ class Worker:
         self._watch.application_name = access.application_name
         self._key = 0
         self._lease: lease.Lease | None = None
+        self._leases = 0
         self._use(session)
 
     def _use(self, session: Session) -> None:
@@ -124,9 +131,11 @@ class Worker:
         key = lock.lock_key(database, settings.schema, settings.table)
         table = lease.lease_table(settings.schema, settings.table)
         if self.session.pooled:
+            self._leases += 1
             history = (settings.schema, settings.table)
+            name = self._access.application_name
             self._lease = lease.Lease(
-                *history, key, self._identity, self._access.application_name
+                history, key, self._identity, name, number=self._leases
             )
             attempt = self._lease.try_take
         else:
@@ -170,6 +179,8 @@ class Worker:
             self._resolve(scripts, lost, committing=ending == "COMMIT")
         except REFUSALS as refusal:
             raise self._unrecorded(refusal) from refusal
+        if ending == "COMMIT":
+            self.acknowledged.applied(s.migration.version for s in scripts)
 
     def carry_out_bundle(self, scripts: Sequence[Script]) -> None:
         """Apply several small migrations; ``bundle_done`` counts those that are applied.
@@ -184,14 +195,16 @@ class Worker:
         except REFUSALS as refusal:
             raise self._unrecorded(refusal) from refusal
         except ConnectionLost as lost:
+            files = tuple(s.migration.file for s in scripts)
             self.bundle_done = self._ask(
-                scripts[-1].migration.file,
-                lost,
-                lambda: committed(self._work(), scripts),
+                files, lost, lambda: committed(self._history, scripts)
             )
             if self.bundle_done < len(scripts):
                 file = self.failed_file = scripts[self.bundle_done].migration.file
                 raise SessionLost(file=file, reason=lost.reason) from lost
+        finally:
+            done = scripts[: self.bundle_done]
+            self.acknowledged.applied(s.migration.version for s in done)
 
     def _unrecorded(self, refusal: ExplainedError) -> RecordRefused:
         """Return the error of a migration that was not begun: it could not be recorded."""
@@ -224,17 +237,21 @@ class Worker:
         return True
 
     def show_created(self) -> None:
-        """Tell what this run created."""
+        """Tell what this run created. Raises `CommitLost`.
+
+        All is committed: if the session is lost now, the outcome does not hang on it.
+        """
         run_id = self._identity.run_id
         try:
-            show_created(self._history, run_id, self.tell)
-        except ConnectionLost:  # all is committed: this only looks
-            self._use(self._access.open())
-            self._key = 0
-            show_created(self._history, run_id, self.tell)
-        except REFUSALS as refusal:
-            text = f"what was created cannot be shown: {refusal}"
-            self.tell(Notice(file=self.failed_file, text=text))
+            try:
+                show_created(self._history, run_id, self.tell)
+            except ConnectionLost as lost:
+                self._use(self._access.open())
+                self._key = 0
+                self._compare(lost)
+                show_created(self._history, run_id, self.tell)
+        except (Unreachable, Interrupted, *REFUSALS) as error:
+            self.tell(CreatedUnseen(reason=str(error)))
 
     def undo(self, script: Script) -> None:
         """Run a ``.down.sql`` and remove the entry, in one transaction where it can be.
@@ -257,6 +274,10 @@ class Worker:
     def _entering(self, file: str) -> None:
         self.failed_file = file
 
+    def entries(self) -> list[Entry]:
+        """Return what the history says now."""
+        return self._history.read(self._history.inspect())
+
     def _work(self) -> Work:
         return Work(
             session=self.session,
@@ -269,6 +290,7 @@ class Worker:
             lock_tries=self._settings.lock_tries,
             fence=self._lease.fence() if self._lease else "",
             key=self._key,
+            acknowledged=self.acknowledged,
         )
 
     # --- a lost session ---------------------------------------------------------------
@@ -287,7 +309,8 @@ class Worker:
                 raise Interrupted(signal=self._stop.signal, file=last.file) from lost
             raise SessionLost(file=last.file, reason=lost.reason) from lost
         began = time.monotonic()
-        done = self._ask(last.file, lost, lambda: self._found(last.version))
+        files = tuple(s.migration.file for s in scripts)
+        done = self._ask(files, lost, lambda: self._found(scripts))
         seconds = time.monotonic() - began
         if done is None:
             reason = f"{lost.reason} (asked again after {seconds:.1f} s)"
@@ -302,26 +325,48 @@ class Worker:
             ) from lost
 
     def _ask(
-        self, file: str, lost: ConnectionLost, question: Callable[[], _Answer]
+        self,
+        files: tuple[str, ...],
+        lost: ConnectionLost,
+        question: Callable[[], _Answer],
     ) -> _Answer:
-        """Ask in a new session, under the lock. Raises `OutcomeUnknown` if nobody answers."""
-        self.tell(Resolving(file=self.failed_file, reason=lost.reason))
-        try:
-            self._stop.check(file)
-            self._use(self._access.open(wait_ms=max(self._settings.wait, _RESOLVE_MS)))
-            self._key = 0
-            self.take_lock()
-            return question()
-        except (Unreachable, LockHeld, LeaseLost, Interrupted, *REFUSALS) as error:
-            raise OutcomeUnknown(file=file, reason=str(error)) from lost
+        """Ask in a new session, under the lock: again and again, until the time is over.
 
-    def _found(self, version: str) -> int | None:
+        Raises `OutcomeUnknown` if nobody answers, `CommitLost` if another server does.
+        """
+        self.tell(Resolving(file=self.failed_file, reason=lost.reason))
+        wait_ms = max(self._settings.wait, _RESOLVE_MS)
+        until = time.monotonic() + wait_ms / 1000
+        while True:
+            left_ms = max(round((until - time.monotonic()) * 1000), 0)
+            try:
+                self._stop.pause(0, self.failed_file)
+                self._use(self._access.open(wait_ms=left_ms))
+                self._key = 0
+                self.take_lock()
+                self.relocked = True
+                self._compare(lost)
+                return question()
+            except (
+                *(Unreachable, LockHeld, LeaseLost, Interrupted),
+                *REFUSALS,
+            ) as error:
+                # This session may be lost as the first one was.
+                if isinstance(error, ConnectionLost) and left_ms:
+                    continue
+                file, reason = ", ".join(files), str(error)
+                raise OutcomeUnknown(file=file, reason=reason) from lost
+
+    def _compare(self, lost: ConnectionLost) -> None:
+        """Raise `CommitLost` unless the server has what it had before."""
+        if lacking := self.acknowledged.lacking(self._history):
+            raise CommitLost(missing=lacking, reason=lost.reason) from lost
+
+    def _found(self, scripts: Sequence[Script]) -> int | None:
         """Return how many statements the history has of it; -1: all; None: nothing."""
-        if not self._history.inspect().layout:
-            return None
-        if self._history.execute("committed", version, self._identity.run_id):
+        if committed(self._history, scripts) == len(scripts):
             return -1
-        rows = self._history.execute("unfinished", version)
+        rows = self._history.execute("unfinished", scripts[-1].migration.version)
         return int(str(rows[0][0])) if rows else None
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.observing import finish, until_running, until_said, versions
 from tests.postgres_process import LOOPBACK
-from tests.proxy import REFUSED_LOGIN, Fault, proxying
+from tests.proxy import REFUSED_LOGIN, Fault, Toward, proxying
 
 CHECKED = {
     "0001_marked.sql": "CREATE TABLE marked (n int);\nINSERT INTO marked VALUES (1);\n",
@@ -161,3 +161,64 @@ def test_signal_while_the_server_is_asked_leaves_the_outcome_unknown(
     assert 8 == ended.exit, ended.err
     assert "not known yet: stopped by SIGTERM" in ended.err
     assert ["0001"] == versions(blank_database)
+
+
+def the_next_session(message):
+    """The first message of the session that is opened when one was lost."""
+    return message.session == 1 and message.toward is Toward.SERVER
+
+
+SECOND = {
+    **CHECKED,
+    "0002_again.sql": "INSERT INTO marked VALUES (2);\n",
+    "0002_again.verify.sql": "SELECT count(*) = 2 FROM marked;\n",
+}
+
+
+def test_another_run_that_slips_in_is_seen(
+    blank_database, proxy, start_migrate, run_migrate, a_directory
+):
+    """While a lost session is replaced another run may take the lock and finish: what it
+    applied is not applied again.
+    """
+    proxy.open().arm(commits_the_migration, Fault.AFTER)
+    asking = proxy.arm(the_next_session, Fault.HOLD)
+    arguments = ("apply", "--dir", a_directory(SECOND))
+    process = start_migrate(*arguments, env=through(proxy, blank_database))
+    assert asking.reached.wait(20)
+
+    other = run_migrate(*arguments, env={"DATABASE_URL": blank_database.url})
+    asking.release()
+    first = finish(process)
+
+    assert 0 == other.exit, other.err
+    assert 0 == first.exit, first.err
+    assert ["0001", "0002"] == versions(blank_database)
+    assert [(1,), (2,)] == blank_database.rows("SELECT n FROM marked ORDER BY n")
+
+
+def test_server_without_what_it_acknowledged_is_noticed(
+    blank_database, proxy, start_migrate, run_migrate, a_directory
+):
+    """The server that answers next lacks a migration whose COMMIT was answered: exit 8,
+    and its version is named; a run after that applies it again.
+    """
+    second = lambda message: b"VALUES (2)" in message.body  # noqa: E731
+    proxy.open().arm(second, Fault.BEFORE)
+    asking = proxy.arm(the_next_session, Fault.HOLD)
+    arguments = ("apply", "--dir", a_directory(SECOND))
+    environment = through(proxy, blank_database)
+    process = start_migrate(*arguments, env=environment)
+    assert asking.reached.wait(20)
+
+    blank_database.psql(
+        "DROP TABLE marked; DELETE FROM schema_migrations WHERE version = '0001'"
+    )
+    asking.release()
+    first = finish(process)
+    after = run_migrate(*arguments, env=environment)
+
+    assert 8 == first.exit, first.err
+    assert "lacks what was committed before: 0001;" in first.err
+    assert 0 == after.exit, after.err
+    assert [(1,), (2,)] == blank_database.rows("SELECT n FROM marked ORDER BY n")

@@ -161,6 +161,47 @@ def test_what_a_later_migration_removed_is_not_damage(project, how, mode):
     assert 0 == verified.exit, verified.err
 
 
+def test_what_a_stepwise_file_made_and_dropped_itself_is_not_missed(project):
+    """Noted statement by statement, and gone on purpose by the end of the file."""
+    own = "CREATE INDEX CONCURRENTLY i ON t (n); DROP INDEX CONCURRENTLY i;"
+    kept = "CREATE INDEX CONCURRENTLY j ON t (n);"
+    project.write(
+        {"0001_t.sql": "CREATE TABLE t (n int);", "0002_i.sql": f"{own} {kept}"}
+    )
+    applied = project("apply")
+
+    verified = project("verify")
+
+    assert 0 == applied.exit, applied.err
+    assert 0 == verified.exit, verified.err
+    assert [(["index public.j"],)] == project.database.rows(
+        "SELECT created FROM schema_migrations WHERE version = '0002'"
+    )
+
+
+@pytest.mark.parametrize("transaction", ["true", "false"])
+def test_a_clock_that_was_set_back_changes_no_order(project, transaction):
+    """An entry is never older than the one before it; nor did it take less than no time."""
+    project.write({"0001_t.sql": "CREATE TABLE t (n int); CREATE TABLE u (n int);"})
+    assert 0 == project("apply").exit
+    project.database.psql(
+        "UPDATE schema_migrations SET executed_at = executed_at + interval '1 day'"
+    )
+    head = f"-- migrate: transaction={transaction}\n"
+    project.write(
+        {"0002_t.sql": f"{head}DROP TABLE t;", "0003_u.sql": f"{head}DROP TABLE u;"}
+    )
+
+    applied = project("apply")
+    verified = project("verify")
+
+    assert 0 == applied.exit, applied.err
+    assert 0 == verified.exit, verified.err
+    assert [("0001",), ("0002",), ("0003",)] == project.database.rows(
+        "SELECT version FROM schema_migrations WHERE duration_ms >= 0 ORDER BY executed_at"
+    )
+
+
 def test_what_was_dropped_and_made_again_must_be_there(project):
     """The last word counts: removed by one, created again by the next, dropped by hand."""
     project.write(

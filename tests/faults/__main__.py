@@ -5,8 +5,11 @@ docs/faults.md. A failing case prints the command that repeats it.
 """
 
 import argparse
+import contextlib
+import signal
 import sys
 import time
+from types import ModuleType
 
 from docs._generate.pages import CHECKOUT, cog
 from tests.faults.campaign import WORKERS, Answer, Task, account, carry_out
@@ -36,30 +39,15 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     """Run the campaign; 0 when everything was survived."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     asked = arguments()
     chosen = [m for m in FAULTS if not asked.fault or m.NUMBER in asked.fault]
-    tasks = [
-        Task(module.NUMBER, asked.seed + k)
-        for module in chosen
-        for k in range(asked.n or module.TIMES)
-    ]
-    answers: list[Answer] = []
-    server, told = "", time.monotonic()
-    for answer in carry_out(tasks, min(asked.workers, len(tasks))):
-        if isinstance(answer, str):
-            server = answer
-            continue
-        answers.append(answer)
-        if answer.failure:
-            say_failure(answer)
-        elif len(tasks) == 1:
-            print(answer.point)
-        if time.monotonic() - told > EVERY_S:
-            told = time.monotonic()
-            failed = sum(bool(a.failure) for a in answers)
-            print(f"{len(answers)} of {len(tasks)} tried, {failed} failed", flush=True)
+    server, answers = campaign(tasks_of(chosen, asked.seed, asked.n), asked.workers)
     for module in chosen:
-        total = account([a for a in answers if a.task.fault == module.NUMBER], server)
+        of_it = [a for a in answers if a.task.fault == module.NUMBER]
+        if not of_it:
+            continue
+        total = account(of_it, server)
         print(
             f"fault {module.NUMBER}, {module.TITLE}: tried {total.tried} times at "
             f"{total.points} points, survived {total.survived}"
@@ -70,6 +58,35 @@ def main() -> int:
         page = CHECKOUT / "docs" / "faults.md"
         page.write_text(cog(page.read_text(encoding="utf-8")), encoding="utf-8")
     return int(any(answer.failure for answer in answers))
+
+
+def tasks_of(chosen: list[ModuleType], seed: int, count: int | None) -> list[Task]:
+    """Return the cases of all faults, in turn: a campaign that is ended met each."""
+    wanted = {module.NUMBER: count or module.TIMES for module in chosen}
+    most = max(wanted.values())
+    return [Task(n, seed + k) for k in range(most) for n in wanted if k < wanted[n]]
+
+
+def campaign(tasks: list[Task], workers: int) -> tuple[str, list[Answer]]:
+    """Try all, or as many as there is time for: SIGINT and SIGTERM end it."""
+    answers: list[Answer] = []
+    server, told = "", time.monotonic()
+    with contextlib.suppress(KeyboardInterrupt):
+        for answer in carry_out(tasks, min(workers, len(tasks))):
+            if isinstance(answer, str):
+                server = answer
+                continue
+            answers.append(answer)
+            if answer.failure:
+                say_failure(answer)
+            elif len(tasks) == 1:
+                print(answer.point)
+            if time.monotonic() - told > EVERY_S:
+                told = time.monotonic()
+                failed = sum(bool(a.failure) for a in answers)
+                so_far = f"{len(answers)} of {len(tasks)} tried, {failed} failed"
+                print(so_far, flush=True)
+    return server, answers
 
 
 def say_failure(answer: Answer) -> None:

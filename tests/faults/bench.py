@@ -58,6 +58,7 @@ class Place(NamedTuple):
     toward: Toward
     number: int
     kind: bytes
+    commits: bool
 
     def __str__(self) -> str:
         return f"message {self.number} {self.toward.value}"
@@ -114,6 +115,7 @@ class Case:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
+            process_group=0,  # SIGTSTP does nothing in a group without a parent outside
             cwd=self.bench.scratch,
             env=process_environment(
                 self.bench.scratch, {"DATABASE_URL": url, **(env or {})}
@@ -144,7 +146,7 @@ def finish(process: "subprocess.Popen[str]", seconds: float = SECONDS) -> Ended:
 
 
 class Bench:
-    """A server and a scratch directory. Closed by whoever made the server."""
+    """A server and a scratch directory; ``close`` ends what was started beside it."""
 
     def __init__(self, server: Server, scratch: Path) -> None:
         """Make the template that every case's database is a clone of."""
@@ -152,7 +154,20 @@ class Bench:
         self.scratch = scratch
         self._undisturbed: dict[int, Undisturbed] = {}
         self._template = server.create_database()
+        self._others: dict[type[Server], Bench] = {}
         server.psql(self._template, scenario.TEMPLATE)
+
+    def on(self, kind: type[Server]) -> "Bench":
+        """Return a bench on a server of another kind, started when first asked for."""
+        if kind not in self._others:
+            server = kind(self.server.version, self.scratch / "servers")
+            self._others[kind] = Bench(server, self.scratch)
+        return self._others[kind]
+
+    def close(self) -> None:
+        """Stop the other servers."""
+        for other in self._others.values():
+            other.server.stop()
 
     def directory(self, variant: int) -> Path:
         """Return the directory of a variant, written when first asked for."""
@@ -182,7 +197,7 @@ class Bench:
                 if ended.exit:
                     raise RuntimeError(f"an undisturbed run failed: {ended}")
                 places = tuple(
-                    Place(m.toward, m.number, m.kind)
+                    Place(m.toward, m.number, m.kind, b"COMMIT" in m.body)
                     for m in sorted(proxy.messages, key=lambda m: m.toward.value)
                     if m.session == 0 and not m.watches
                 )

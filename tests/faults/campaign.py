@@ -6,6 +6,8 @@ repeats it; the others go on.
 
 import contextlib
 import multiprocessing
+import signal
+import sys
 import tempfile
 import time
 import traceback
@@ -56,7 +58,11 @@ def benches(version: int = VERSION) -> Iterator[Bench]:
         scratch = Path(name)
         scratch.chmod(0o755)
         with running(version, scratch / "servers") as server:
-            yield Bench(server, scratch)
+            # What a server that is ended at once has acknowledged must not be lost.
+            durable = "ALTER SYSTEM SET synchronous_commit = on"
+            server.psql("postgres", f"{durable}; SELECT pg_reload_conf();")
+            with contextlib.closing(Bench(server, scratch)) as bench:
+                yield bench
 
 
 def shown_version(server: Server) -> str:
@@ -76,6 +82,9 @@ def try_one(bench: Bench, task: Task) -> Answer:
 
 
 def _work(tasks: Any, answers: Any) -> None:
+    # A campaign that is ended takes its servers with it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with benches() as bench:
         answers.put(shown_version(bench.server))
         for task in iter(tasks.get, None):
@@ -95,14 +104,18 @@ def carry_out(tasks: Sequence[Task], workers: int) -> Iterator[str | Answer]:
     for process in processes:
         process.start()
     left = workers
-    while left:
-        answer = answers.get()
-        if answer is None:
-            left -= 1
-        else:
-            yield answer
-    for process in processes:
-        process.join()
+    try:
+        while left:
+            answer = answers.get()
+            if answer is None:
+                left -= 1
+            else:
+                yield answer
+    finally:
+        queue.cancel_join_thread()  # nobody will take what is left in it
+        for process in processes:
+            process.terminate()
+            process.join()
 
 
 def account(answers: Sequence[Answer], server: str) -> Account:

@@ -2,14 +2,35 @@
 
 Read by the campaign, the report and the tests. A fault is a module: ``NUMBER``, ``TITLE``
 (what is done), ``TIMES`` (how many cases a campaign has), ``FOUND`` (what was found and
-fixed) and ``attempt(bench, seed)``, which returns what was survived or raises `Broken`.
+fixed, one paragraph each) and ``attempt(bench, seed)``, which returns what was survived
+or raises `Broken`.
 """
 
 from types import ModuleType
 
-from tests.faults import builds, crowd, hostile, killed, splitting
+from tests.faults import (
+    builds,
+    crowd,
+    cut,
+    hostile,
+    killed,
+    overlapping,
+    server_lost,
+    splitting,
+    suspended,
+)
 
-FAULTS: tuple[ModuleType, ...] = (killed, crowd, builds, splitting, hostile)
+FAULTS: tuple[ModuleType, ...] = (
+    killed,
+    cut,
+    server_lost,
+    crowd,
+    builds,
+    overlapping,
+    suspended,
+    splitting,
+    hostile,
+)
 
 
 def fault(number: int) -> ModuleType:

@@ -31,7 +31,13 @@ def table() -> str:
             continue
         kept = json.loads(path.read_text())
         counts = (f"{kept[key]:,}" for key in ("tried", "points", "survived"))
-        found = "<br>".join(module.FOUND) or "nothing"
-        cells = (str(module.NUMBER), module.TITLE, *counts, found)
+        found = "<br>".join(_paragraphs(module.FOUND))
+        cells = (str(module.NUMBER), module.TITLE, *counts, found or "nothing")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _paragraphs(found: str | tuple[str, ...]) -> list[str]:
+    """Return what was found, one sentence or more each."""
+    parts = found.split("\n\n") if isinstance(found, str) else found
+    return [" ".join(part.split()) for part in parts]

@@ -5,8 +5,18 @@ import pytest
 from tests.faults.bench import Bench
 from tests.faults.catalogue import fault
 
-#: Fault and seed. One scenario serves all of a fault, so that it is prepared once.
-SELECTION = [(1, 0), (1, 12), (1, 24), (6, 0), (9, 0)]
+#: Fault and seed. All but the last two are of one scenario, which is prepared once.
+SELECTION = [
+    (1, 24),
+    (1, 120),  # an index that was built, and not yet recorded
+    (2, 12),  # SIGTERM while the network answers nothing
+    (2, 60),
+    (3, 48),
+    (6, 0),
+    (7, 60),
+    (8, 48),
+    (9, 0),
+]
 
 
 @pytest.fixture(scope="module")

@@ -125,6 +125,7 @@ SAMPLES: list[ExplainedError] = [
     ),
     faults.EditedMidway(file=EMAIL, done=2),
     faults.OutcomeUnknown(file=EMAIL, reason="the server does not answer"),
+    faults.CommitLost(missing=("0002", "0003"), reason="the session was lost"),
     faults.CheckFailed(
         file=EMAIL, line=3, check="no user lacks one", reason="it is false"
     ),

@@ -88,6 +88,10 @@ TOLD: list[tuple[Event, str | None]] = [
     ),
     (events.CheckPassed(EMAIL, "all have one"), "[Verification] ✓ all have one"),
     (
+        events.CreatedUnseen("gone"),
+        "[Migration] All is committed; what it created could not be read back: gone",
+    ),
+    (
         events.Applied("0002", "add_email", EMAIL, 12.4, 2),
         f"[Migration] ✓ {EMAIL} (12 ms)",
     ),

@@ -60,13 +60,83 @@ def test_a_pause_ends_with_the_signal(stop):
     assert time.monotonic() - began < 30
 
 
-def test_a_signal_wakes_whoever_waits_for_the_server(stop):
-    """The descriptor becomes readable, so that a wait on a socket ends too."""
-    send(signal.SIGTERM)
+class Waiting:
+    """What `Stop` asks of a session: it notes what is done to it."""
 
-    woken = os.read(stop.wake_read, 1)
+    def __init__(self, *, hangs: bool = False) -> None:
+        self.lost = False
+        self.cancelled = threading.Event()
+        self.was_cut = threading.Event()
+        self._hangs = hangs
 
-    assert bytes([signal.SIGTERM]) == woken
+    def cancel(self) -> None:
+        """Note it; hang."""
+        self.cancelled.set()
+        if self._hangs:  # as a request does in a network that is gone
+            self.was_cut.wait()
+
+    def cut(self) -> None:
+        """Note it."""
+        self.lost = True
+        self.was_cut.set()
+
+
+@pytest.fixture
+def hasty():
+    """Offer one that soon cuts what did not end."""
+    with Stop(cut_after_s=0.1) as installed:
+        yield installed
+
+
+def test_a_signal_cancels_what_is_at_work(stop):
+    """The statement is cancelled, also while the main thread waits for its end."""
+    session = Waiting()
+
+    with stop.over(session):
+        send(signal.SIGTERM)
+        came = session.cancelled.wait(20)
+
+    assert came
+    assert not session.lost
+
+
+def test_what_does_not_end_is_cut(hasty):
+    """A server, or a network, that does not answer the cancel is left; other sessions too."""
+    session, other = Waiting(hangs=True), Waiting()
+    hasty.knows(session)
+    hasty.knows(other)
+
+    with hasty.over(session):
+        send(signal.SIGTERM)
+        came = session.was_cut.wait(20)
+
+    assert came
+    assert other.was_cut.wait(20)
+
+
+def test_nothing_follows_while_a_cancel_may_still_arrive(hasty):
+    """A statement that ended beside a cancel that hangs: the session is not used again."""
+    session = Waiting(hangs=True)
+
+    with hasty.over(session):
+        send(signal.SIGTERM)
+        session.cancelled.wait(20)
+
+    assert session.lost
+
+
+def test_a_session_that_is_gone_is_neither_cancelled_nor_kept(stop):
+    """There is nothing to end in it."""
+    gone = Waiting()
+    gone.lost = True
+    stop.knows(gone)
+    stop.knows(Waiting())
+
+    with stop.over(gone):
+        send(signal.SIGTERM)
+
+    assert gone not in stop._sessions
+    assert not gone.cancelled.wait(0.5)
 
 
 def test_the_handlers_are_put_back():
@@ -78,5 +148,6 @@ def test_the_handlers_are_put_back():
 
     assert before == handlers()
     assert [stop._on_signal] * 2 == during
+    assert not stop._listening.locked()
     with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(stop.wake_read)
+        os.fstat(stop._wake_read)
