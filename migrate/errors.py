@@ -77,8 +77,8 @@ def masked(text: str) -> str:
     return re.sub(r"(?i)((?:password|secret|_key)\s*=).*", r"\1***", text)
 
 
-class QuotesInput(ExplainedError):
-    """An error that repeats what it was given, without a secret in it."""
+class _QuotesInput:
+    """What makes an error repeat what it was given without a secret in it."""
 
     def __init__(self, **fields: object) -> None:
         """Keep the fields, the texts among them masked."""
@@ -93,7 +93,7 @@ def _rebuild(kind: type[ExplainedError], fields: dict[str, object]) -> Explained
 # --- source: a file is wrong; the database was not touched ----------------------------
 
 
-class SourceError(QuotesInput):
+class SourceError(_QuotesInput, ExplainedError):
     """A migration file, or the directory, is wrong."""
 
     exit_code = ExitCode.SOURCE
@@ -299,7 +299,7 @@ class UnmetRequirement(SourceError):
 # --- usage: nothing was contacted -----------------------------------------------------
 
 
-class UsageError(QuotesInput):
+class UsageError(_QuotesInput, ExplainedError):
     """The command, or a setting, is wrong. Nothing was contacted."""
 
     exit_code = ExitCode.USAGE

@@ -53,7 +53,10 @@ def _full_disk(case: Case, seed: int) -> Found:
             run = case.run()
         said = run.exit == 0 or re.search("53100|No space left", run.said)
         holds("the full disk is named", when=bool(said), seen=run)
-        afterwards(case, run)
+        if run.exit == 4:
+            holds("exit 4: nothing was done", when=not run.outcome["done"], seen=run)
+            holds("exit 4: no history is there", when=not case.state().history)
+        afterwards(case, None if run.exit == 4 else run)
         _admin(case, f"ALTER DATABASE {case.database.name} SET TABLESPACE pg_default")
         _admin(case, f"DROP TABLESPACE {name}")
     return Found(f"variant {case.variant}, {left >> 10} kB left")
