@@ -259,6 +259,18 @@ def test_redaction_reaches_what_is_sent_and_what_comes_back(database, service):
     assert ["email", "email"] == [finding.entity_type for finding in call.findings]
 
 
+def test_guardrails_are_asked_in_the_order_of_their_priority(database, service):
+    """Whose priority is smaller blocks first, whatever the names are."""
+    run(
+        database,
+        "UPDATE prompt_guardrails SET action = 'block', priority = 5"
+        " WHERE name = 'toxic_content_filter'",
+    )
+
+    with pytest.raises(GuardrailBlockedError, match="toxic_content_filter"):
+        service.render(NLU, {**VALUES, "user_input": "me@example.org, you idiot"})
+
+
 def test_answer_of_the_model_is_checked_too(database, service):
     """Personal data in an answer blocks it, and the row is written."""
     call = service.render(NLU, VALUES)
