@@ -102,6 +102,32 @@ def test_invalid_index_of_somebody_else_is_never_dropped(
     assert [] == versions(people)
 
 
+SPOILER = """
+CREATE FUNCTION spoil() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass('people_name');
+END $$;
+CREATE EVENT TRIGGER spoil ON ddl_command_end WHEN TAG IN ('CREATE INDEX')
+    EXECUTE FUNCTION spoil();
+"""
+
+
+def test_build_that_ends_well_with_an_invalid_index_is_no_success(
+    people, run_migrate, a_directory
+):
+    """The server says CREATE INDEX, the catalog says INVALID: the catalog is believed."""
+    people.psql(SPOILER)
+    directory = a_directory(
+        {"0001_index.sql": "CREATE INDEX CONCURRENTLY people_name ON people (name);"}
+    )
+
+    run = run_migrate("apply", "--dir", directory, env={"DATABASE_URL": people.url})
+
+    assert 8 == run.exit, run.out
+    assert "people_name" in run.err
+    assert "the server called its build a success" in run.err
+    assert [] == versions(people)
+
+
 def test_rerun_with_if_not_exists_over_our_own_debris_builds_it(
     people, run_migrate, a_directory
 ):

@@ -1,5 +1,7 @@
 """COPY data in a file: streamed as they stand, and an error names the data line."""
 
+import tracemalloc
+
 import pytest
 
 from tests.fix_postgres import Database
@@ -97,3 +99,25 @@ def test_a_wrong_table_points_at_the_statement(project):
     assert 7 == failed.exit
     assert "0001_a.sql:2:1: " in failed.err
     assert "SQLSTATE 42P01" in failed.err
+
+
+@pytest.mark.parametrize("directive", ["", "-- migrate: transaction=false\n"])
+def test_data_pass_through_and_are_never_held(project, directive):
+    """Sixteen megabytes need a few blocks of memory on their way to the server."""
+    rows = "".join(f"{number}\t{'x' * (1 << 20)}\t\n" for number in range(16))
+    text = f"{directive}{TABLE}COPY t FROM stdin;\n{rows}\\.\n"
+    project.write({"0001_a.sql": text})
+    del rows, text
+
+    tracemalloc.start()
+    try:
+        finished = project("apply")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert 0 == finished.exit, finished.err
+    assert [(16, 16 << 20)] == project.database.rows(
+        "SELECT count(*), sum(length(a)) FROM t"
+    )
+    assert most < 8 << 20
