@@ -33,7 +33,7 @@ from jobs.source import Archive
 from jobs.spec import Image, Launch, build_spec, job_spec, name_of_job
 from jobs.timeline import Timeline
 from jobs.verdictfile import CREATED
-from jobs.watch import SKEW_S, LogWatch, Place
+from jobs.watch import IN_BUILD_S, SKEW_S, WITHOUT_TAIL_S, LogWatch, Place
 
 
 class Means(NamedTuple):
@@ -194,7 +194,15 @@ def _pinned(means: Means, target: Target) -> str:
     ).version
 
 
-def _watch(means: Means, target: Target, job: JobName, build: Build | None) -> LogWatch:
+def _watch(
+    means: Means,
+    target: Target,
+    job: JobName,
+    build: Build | None,
+    *,
+    within: bool = False,
+) -> LogWatch:
+    """Watch a job's log; ``within`` a build, less often: the launch reads it too."""
     query = queries.of_job(job.job, target.region)
     more = query
     if build is not None:
@@ -203,7 +211,8 @@ def _watch(means: Means, target: Target, job: JobName, build: Build | None) -> L
     now = means.cloud.clock.now()
     page = links.log_page(target.project, query)
     stable = target.job_mode is JobMode.STABLE
-    place = Place(target.project, query, now - SKEW_S, page, means.live, stable)
+    pause = IN_BUILD_S if within else WITHOUT_TAIL_S
+    place = Place(target.project, query, now - SKEW_S, page, means.live, stable, pause)
     return LogWatch(means.cloud.logs, means.cloud.clock, means.tell, place, more)
 
 
@@ -327,7 +336,7 @@ def run(
     spec = job_spec(target, image, who, cloud.clock.now())
     job, execution, asked = spec.name, None, False
     note(CREATED, job, None, "")
-    watch = _watch(means, target, job, None)
+    watch = _watch(means, target, job, None, within=bool(who.build_id))
     try:
         with time.phase("job"):
             made = once.create(cloud, target, spec)

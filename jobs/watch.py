@@ -16,8 +16,9 @@ from jobs.events import BuildLine, Listener, LogGap, LogLine, LogTrouble, Waitin
 from jobs.logmerge import Gap, Line, Merger
 from jobs.ports import Clock, Entry, Logs, Tail
 
-#: Seconds between lists, with a tail and without; the read quota is 60 a minute.
-WITH_TAIL_S, WITHOUT_TAIL_S, MOST_S = 10.0, 2.0, 30.0
+#: Seconds between lists, with a tail and without; the read quota is 60 a minute. Inside a
+#: build, where the launch reads the same log from outside, the two share it.
+WITH_TAIL_S, WITHOUT_TAIL_S, IN_BUILD_S, MOST_S = 10.0, 2.0, 4.0, 30.0
 #: The first list comes early: a tail may begin ten seconds late and shows no history.
 FIRST_LIST_S = 2.0
 #: How far back from the last line a list reads again: lines arrive out of order.
@@ -47,6 +48,7 @@ class Place(NamedTuple):
     page: str
     live: bool = True
     one_of_many: bool = False
+    pause: float = WITHOUT_TAIL_S
 
 
 class LogWatch:
@@ -120,7 +122,7 @@ class LogWatch:
     def read(self) -> bool:
         """List once; return whether the log could be read."""
         since = self._told_at - OVERLAP_S
-        pause = WITH_TAIL_S if self._tail is not None else WITHOUT_TAIL_S
+        pause = WITH_TAIL_S if self._tail is not None else self._place.pause
         try:
             chunk: list[Entry] = []
             for entry in self._logs.list(self._place.project, self._place.query, since):

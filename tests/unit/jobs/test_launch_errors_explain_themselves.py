@@ -6,7 +6,7 @@ import pytest
 
 from jobs import errors
 from jobs.provision import GcloudFailed
-from jobs.rehearsal import CannotRehearse
+from jobs.rehearsal import CannotContain, CannotRehearse
 from jobs.render import explain
 
 CALL = {"call": "starting job dev-job", "reason": "the service's own words"}
@@ -48,6 +48,7 @@ SAMPLES = [
     errors.WaitedTooLong(what="start of the build", seconds=660.0),
     errors.LeftBehind(env="dev", things=("job dev-job",), reason="503"),
     CannotRehearse(what="the emulator", reason="it ended without a word"),
+    CannotContain(what="the emulator", reason="no container engine answers"),
     GcloudFailed(
         command="gcloud secrets create database-url-dev",
         reason="ERROR: (gcloud.secrets.create) PERMISSION_DENIED",

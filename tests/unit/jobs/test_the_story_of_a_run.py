@@ -192,6 +192,20 @@ def test_a_log_without_a_tail_is_complete():
     assert [1, 2, 3] == [line.seq for line in told.of(events.LogLine)]
 
 
+def test_a_launch_and_its_build_share_the_read_quota():
+    """Sixty reads a minute are the project's; both list alone, and leave some to others."""
+    counts = []
+    for who in (WHO, WHO._replace(build_id="b" * 12)):
+        script = Script()
+        script.lasts, script.tail_works = 600.0, False
+        given, _ = means(script)
+        orchestrator.run(given, TARGET, IMAGE, who, note=lambda *_: None)
+        counts.append(script.calls.count("logs.list") / 10)
+
+    assert 10 < counts[1] < counts[0]
+    assert sum(counts) < 50
+
+
 def test_a_gap_is_announced_at_the_end():
     """With the numbers that are missing, and the page to look at."""
     script = Script()
