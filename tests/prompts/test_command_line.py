@@ -170,6 +170,16 @@ def test_text_with_a_slip_in_it_is_refused(prompts):
     assert "{{ user_input }} is no placeholder: write {{name}}" in finished.err
 
 
+def test_line_ends_of_another_system_are_ours(prompts, told):
+    """Whoever wrote the file where lines end otherwise: it is the same prompt."""
+    for text in (TEXT + "x\n", TEXT.replace("\n", "\r\n") + "x\r\n"):
+        prompts("create", NLU, "--file", "-", input=text)
+
+    texts = [told("show", NLU, version)["template_text"] for version in (2, 3)]
+
+    assert texts == [TEXT + "x"] * 2
+
+
 def test_text_the_database_cannot_hold_is_refused(prompts):
     """A zero byte, half a character: the server's words, no traceback."""
     for text in ("a\0 {{user_input}} {{grade_level}}", "\ud800"):
