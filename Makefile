@@ -55,9 +55,14 @@ setup: $(STAMP) ## Make .venv with exactly the locked packages (the other target
 # A database that was named is reached from here, whatever ENV says.
 LAUNCHED := $(if $(DATABASE_URL),,$(shell grep -sl '^launch:' environments/$(ENV).yaml))
 
+# ENV=docker is a database in a container: the engine runs in another one beside it.
+DOCKER := $(if $(DATABASE_URL),,$(filter docker,$(ENV)))
+ENGINE := $(if $(DOCKER),scripts/in_docker.sh,$(PY) -m migrate)
+SERVER := $(if $(DOCKER),scripts/in_docker.sh,$(PY) -m migrate.embedded)
+
 .PHONY: migrate
-migrate: $(STAMP) ## Apply the pending migrations and verify them (ENV=dev: in the cloud)
-	@$(if $(LAUNCHED),$(PY) -m jobs launch $(ENV) $(ARGS),$(PY) -m migrate apply --env $(ENV) $(ARGS))
+migrate: $(STAMP) ## Apply the pending migrations and verify them (ENV=docker: in a container; dev: in the cloud)
+	@$(if $(LAUNCHED),$(PY) -m jobs launch $(ENV) $(ARGS),$(ENGINE) apply --env $(ENV) $(ARGS))
 
 .PHONY: rehearse
 rehearse: $(STAMP) ## Run the whole pipeline here, with an emulated Google Cloud (CONTAINERS=1: in containers)
@@ -73,29 +78,33 @@ plan-pull-request: $(STAMP) ## Show what this checkout would do to a database th
 bootstrap: $(STAMP) ## Print what makes an empty project ready for ENV (ARGS=--apply does it)
 	@$(PY) scripts/bootstrap_gcp.py $(ENV) $(ARGS)
 
+.PHONY: dry-run
+dry-run: ## Apply, verify, roll back and apply again, on a throw-away PostgreSQL in a container
+	@scripts/dry_run.sh
+
 .PHONY: status
 status: $(STAMP) ## Show what is applied and what is pending
-	@$(PY) -m migrate status --env $(ENV) $(ARGS)
+	@$(ENGINE) status --env $(ENV) $(ARGS)
 
 .PHONY: plan
 plan: $(STAMP) ## Show what `make migrate` would do
-	@$(PY) -m migrate plan --env $(ENV) $(ARGS)
+	@$(ENGINE) plan --env $(ENV) $(ARGS)
 
 .PHONY: verify
 verify: $(STAMP) ## Prove that everything applied is still there and whole
-	@$(PY) -m migrate verify --env $(ENV) $(ARGS)
+	@$(ENGINE) verify --env $(ENV) $(ARGS)
 
 .PHONY: psql
 psql: $(STAMP) ## Open psql on the database
-	@$(PY) -m migrate.embedded psql
+	@$(SERVER) psql
 
 .PHONY: stop
 stop: $(STAMP) ## Stop the embedded database, keep its data
-	@$(PY) -m migrate.embedded stop
+	@$(SERVER) stop
 
 .PHONY: reset
 reset: $(STAMP) ## Stop the embedded database and throw it away
-	@$(PY) -m migrate.embedded reset
+	@$(SERVER) reset
 
 ##@ Development
 

@@ -6,6 +6,7 @@ engine; without one every test here fails and says so.
 """
 
 import os
+import shutil
 import subprocess
 import time
 import uuid
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
+from jobs import source
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -130,3 +133,13 @@ def database(engine, postgres) -> str:
         *("exec", postgres.name, "createdb", "--username=postgres", name),
     )
     return name
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    """What a build would upload of this checkout, in a directory of its own."""
+    for name in (*source.files(CHECKOUT), ".dockerignore"):
+        place = tmp_path / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(CHECKOUT / name, place)
+    return tmp_path

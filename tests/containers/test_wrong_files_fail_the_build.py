@@ -4,21 +4,6 @@ import shutil
 
 import pytest
 
-from jobs import source
-from tests.fix_cli import CHECKOUT
-
-GOOD = "0001_enterprise_prompt_system_phase1.sql"
-
-
-@pytest.fixture
-def context(tmp_path):
-    """What a build would upload of this checkout, in a directory of its own."""
-    for name in (*source.files(CHECKOUT), ".dockerignore"):
-        place = tmp_path / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(CHECKOUT / name, place)
-    return tmp_path
-
 
 @pytest.mark.parametrize(
     ("file", "text", "said"),
