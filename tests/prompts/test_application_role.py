@@ -36,7 +36,7 @@ def test_application_serves_logs_and_is_counted(database, as_application, a_serv
     call = service.check(service.render(NLU, VALUES, subject="ada"), "blue")
     written = [service.log(call), service.log(call)]
 
-    assert "database" == call.prompt.source
+    assert ("database", None) == (call.prompt.source, service.trouble)
     assert call.prompt.arm
     assert [True, True] == written
     assert [(1, 1)] == counters(database)
