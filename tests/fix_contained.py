@@ -14,7 +14,7 @@ import pytest
 from tests.fix_emulator import PROJECT, REGION, Emulator, _stopped, launch
 
 #: Containers beside eight other test runs on two processors.
-SECONDS = 240
+SECONDS = 600
 BUILDER = "cloudrun-migrate/docker-builder"
 REPOSITORY = f"{REGION}-docker.pkg.dev/{PROJECT}/contained"
 

@@ -12,7 +12,7 @@ from tests.fix_contained import SECONDS
 from tests.fix_emulator import PARENT
 from tests.fix_story import BUCKET, BUILD, IMAGE, JOB, Story
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 INSTANCE = "vividly-dev-rich:us-central1:dev-vividly-db"
 SOCKET = f"postgresql://vividly:s3cret@/vividly?host=/cloudsql/{INSTANCE}"
 #: Takes the local image's id for the digest of something that was pushed.
@@ -46,8 +46,13 @@ class Ended:
 
 
 @pytest.fixture(scope="module")
-def launched(contained, postgres_server, tmp_path_factory):
-    """Launch all of them; give how each ended, by its environment."""
+def launched(
+    contained, runner_image, orchestrator_image, postgres_server, tmp_path_factory
+):
+    """Launch all of them; give how each ended, by its environment.
+
+    The ring's own images come first: what they are made of need not be made four times.
+    """
     from tests.google_clients import Google
 
     contained.data(

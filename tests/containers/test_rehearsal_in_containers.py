@@ -1,6 +1,7 @@
 """``make rehearse CONTAINERS=1``: the whole pipeline in containers, from the command line."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,9 @@ import pytest
 
 from tests.fix_cli import CHECKOUT, process_environment
 from tests.fix_contained import SECONDS, variables
+from tests.postgres_process import scratch_directory
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 PARTS = (
     *("Makefile", "jobs", "migrate", "emulator", "requirements", "environments"),
     *("migrations", "Dockerfile.migrate", "cloudbuild.migrate.yaml", "pyproject.toml"),
@@ -35,8 +37,13 @@ def steady(text):
 
 
 @pytest.fixture
-def directory(tmp_path, registry_data):
-    """A checkout after ``make setup``, whose registry has the base image already."""
+def directory(runner_image, orchestrator_image, registry_data):
+    """A checkout after ``make setup``, whose registry has the base image already.
+
+    Not below pytest's own directory: the embedded server runs as another user, and every
+    new run of pytest shuts that directory to others.
+    """
+    tmp_path = scratch_directory("rehearsal-")
     for name in PARTS:
         (tmp_path / name).symlink_to(CHECKOUT / name)
     (tmp_path / ".rehearsal").mkdir()
@@ -45,7 +52,8 @@ def directory(tmp_path, registry_data):
     for part in ("bin", "lib", "pyvenv.cfg"):
         (tmp_path / ".venv" / part).symlink_to(Path(sys.prefix) / part)
     (tmp_path / ".venv/.complete").touch()
-    return tmp_path
+    yield tmp_path
+    shutil.rmtree(tmp_path, ignore_errors=True)
 
 
 def test_a_rehearsal_in_containers_ends_with_the_seeds_banner(
