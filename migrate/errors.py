@@ -114,24 +114,6 @@ class UnterminatedText(SourceError):
         return f"{self.file}:{self.line}:{self.column}: {self.what} begins here and is never closed"
 
 
-class BackslashCommand(SourceError):
-    r"""The file holds a psql command; only ``\restrict`` and ``\unrestrict`` are accepted."""
-
-    code = "backslash-command"
-    hint = (
-        "psql runs backslash commands, a server does not: write the SQL it stands for"
-    )
-
-    file: str
-    line: int
-    column: int
-    command: str
-
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}"
-        return f"{place}: psql command {self.command} cannot be applied"
-
-
 class NotUtf8(SourceError):
     """The file is not valid UTF-8."""
 
@@ -268,19 +250,6 @@ class BadDirective(SourceError):
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: directive {self.directive}={self.value!r}: {self.reason}"
-
-
-class CannotBeTransactional(SourceError):
-    """``transaction=true`` on a file that cannot be applied in one transaction."""
-
-    code = "cannot-be-transactional"
-    hint = "remove the directive, or move the statement to a file of its own"
-
-    file: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.file} asks for one transaction, but {self.reason}"
 
 
 class UnmetRequirement(SourceError):

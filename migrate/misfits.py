@@ -1,7 +1,7 @@
-"""Errors about statements that are good SQL and have no place in a migration.
+"""Errors about what is right elsewhere and has no place in a migration.
 
-Raised by `parse` and `postgres.checks`, before anything is applied; see `errors` for the
-rules. Fields are plain values.
+Raised by `statements`, `parse` and `postgres.checks`, before anything is applied; see
+`errors` for the rules. Fields are plain values.
 """
 
 from migrate.errors import SourceError
@@ -34,3 +34,34 @@ class CheckEndsTransaction(SourceError):
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: a check cannot hold {self.statement}"
+
+
+class BackslashCommand(SourceError):
+    r"""The file holds a psql command; only ``\restrict`` and ``\unrestrict`` are accepted."""
+
+    code = "backslash-command"
+    hint = (
+        "psql runs backslash commands, a server does not: write the SQL it stands for"
+    )
+
+    file: str
+    line: int
+    column: int
+    command: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}"
+        return f"{place}: psql command {self.command} cannot be applied"
+
+
+class CannotBeTransactional(SourceError):
+    """``transaction=true`` on a file that cannot be applied in one transaction."""
+
+    code = "cannot-be-transactional"
+    hint = "remove the directive, or move the statement to a file of its own"
+
+    file: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file} asks for one transaction, but {self.reason}"

@@ -13,13 +13,12 @@ from migrate.classify import Control
 from migrate.duration import milliseconds
 from migrate.errors import (
     BadDirective,
-    CannotBeTransactional,
     EmptyFile,
     UnknownDirective,
     UnterminatedText,
 )
 from migrate.migration import Directives, Migration, Mode, Script
-from migrate.misfits import CopyToClient
+from migrate.misfits import CannotBeTransactional, CopyToClient
 from migrate.statements import Splitter, Statement
 from migrate.tokens import comment_end, line_end
 

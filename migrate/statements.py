@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final, NamedTuple, NoReturn
 
 from migrate import patterns
-from migrate.errors import BackslashCommand, UnterminatedText
+from migrate.errors import UnterminatedText
+from migrate.misfits import BackslashCommand
 from migrate.tokens import (
     comment_end,
     dollar_end,

@@ -27,7 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:  # run by path
     sys.path.insert(0, str(ROOT))
 
-from migrate.errors import BackslashCommand, NotUtf8, UnterminatedText  # noqa: E402
+from migrate.errors import NotUtf8, UnterminatedText  # noqa: E402
+from migrate.misfits import BackslashCommand  # noqa: E402
 from migrate.statements import Splitter  # noqa: E402
 from tests.postgres_process import Server, running  # noqa: E402
 

@@ -19,7 +19,7 @@ NO_SESSION = {"target": "app@10.0.0.3:5432/shop", "reason": "the server said no"
 #: One example of each error, filled in as a run would fill it in.
 SAMPLES: list[ExplainedError] = [
     errors.UnterminatedText(**PLACE, what="quoted string"),
-    errors.BackslashCommand(**PLACE, command=r"\connect"),
+    misfits.BackslashCommand(**PLACE, command=r"\connect"),
     errors.NotUtf8(**PLACE, byte=0xE9),
     errors.UnreadableDirectory(directory="migrations", reason="Permission denied"),
     errors.UnreadableFile(file=EMAIL, reason="Permission denied"),
@@ -42,7 +42,7 @@ SAMPLES: list[ExplainedError] = [
         value="no",
         reason="it is true or false",
     ),
-    errors.CannotBeTransactional(file=EMAIL, reason="line 3: VACUUM"),
+    misfits.CannotBeTransactional(file=EMAIL, reason="line 3: VACUUM"),
     errors.UnmetRequirement(file=EMAIL, required="0001"),
     errors.BadArguments(
         reason="unrecognized arguments: --wiat",

@@ -12,7 +12,6 @@ from migrate import parse
 from migrate.errors import (
     BadDirective,
     BadFileName,
-    CannotBeTransactional,
     EmptyFile,
     NotUtf8,
     UnknownDirective,
@@ -20,6 +19,7 @@ from migrate.errors import (
 )
 from migrate.filenames import FileName, parse_file_name
 from migrate.migration import Directives, Kind, Mode
+from migrate.misfits import CannotBeTransactional
 from migrate.parse import parse_directives, parse_script
 from tests.factories import a_migration
 

@@ -4,7 +4,8 @@ import io
 
 import pytest
 
-from migrate.errors import BackslashCommand, NotUtf8, UnterminatedText
+from migrate.errors import NotUtf8, UnterminatedText
+from migrate.misfits import BackslashCommand
 from migrate.statements import Splitter
 
 
