@@ -58,6 +58,17 @@ def ask(  # noqa: PLR0917 - a command, and the world it runs in
     except subprocess.TimeoutExpired:
         said = f"there was no answer within {seconds:.0f} s"
         return Answer(int(ExitCode.UNREACHABLE), "", said)
-    first = next(iter(ran.stderr.splitlines()), "it said nothing")
-    said = "" if ran.returncode == 0 else first.removeprefix("error: ")
-    return Answer(ran.returncode, ran.stdout, said)
+    answer = Answer(ran.returncode, ran.stdout)
+    return (
+        answer
+        if ran.returncode == 0
+        else answer._replace(said=_why(answer, ran.stderr))
+    )
+
+
+def _why(answer: Answer, err: str) -> str:
+    """Return what was wrong: an error stands in the JSON that was asked for, or in ``err``."""
+    told = answer.json()
+    if isinstance(told, dict) and "message" in told:
+        return str(told["message"])
+    return next(iter(err.splitlines()), "it said nothing").removeprefix("error: ")

@@ -214,6 +214,7 @@ class TextListener:
         self._printer = printer
         self._terminal = terminal
         self._shown = 0.0
+        self._counted = ""
         self._open = False
 
     def __call__(self, event: Event) -> None:
@@ -229,8 +230,10 @@ class TextListener:
 
     def _progress(self, event: events.Progress) -> None:
         now = time.monotonic()
-        if self._terminal and now - self._shown > 0.1:  # noqa: PLR2004 - ten times a second
-            self._shown = now
+        # Ten times a second; what begins to be counted is shown at once.
+        due = event.what != self._counted or now - self._shown > 0.1  # noqa: PLR2004
+        if self._terminal and due:
+            self._shown, self._counted = now, event.what
             self._open = True
             self._printer.write("\r\033[K" + _progress(event))
 

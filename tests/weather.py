@@ -234,6 +234,11 @@ class World:
         """The executions that a launch has started, deleted ones too."""
         return [name for name in self.emulator.state()["started"] if launch in name]
 
+    def at_work(self, execution: str) -> bool:
+        """Whether an execution has begun and not yet ended."""
+        executions = self.emulator.state()["executions"]
+        return any(execution in e["name"] and not e["done"] for e in executions)
+
     def exits(self, execution: str) -> list[str]:
         """What the platform wrote about a container's end."""
         short = execution.rpartition("/")[2]

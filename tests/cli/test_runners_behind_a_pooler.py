@@ -149,12 +149,12 @@ def test_lease_of_a_killed_runner_runs_out(
     environment = {"DATABASE_URL": pooler.url}
     directory = a_directory(
         {
-            "0001_slow.sql": "CREATE TABLE slow (n int);\nSELECT pg_sleep(2);",
+            "0001_slow.sql": "CREATE TABLE slow (n int);\nSELECT pg_sleep(5);",
             "0002_next.sql": "CREATE TABLE next (n int);",
         }
     )
     killed = start_migrate("apply", "--dir", directory, env=environment)
-    until_running(blank_database, "pg_sleep(2)")
+    until_running(blank_database, "pg_sleep(5)")
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     early = run_migrate(

@@ -12,7 +12,7 @@ import pytest
 from tests.fix_cli import CHECKOUT, process_environment
 
 GOOD = "CREATE TABLE users (id int PRIMARY KEY);\n"
-SLOW = "SELECT pg_sleep(30);\n"
+SLOW = "SELECT pg_sleep(300);\n"
 
 
 def test_a_launch_applies_and_cleans_up(checkout):
@@ -74,7 +74,7 @@ def test_ctrl_c_cancels_and_cleans_up(checkout):
     assert "MIGRATION CANCELLED" in said
     assert [] == checkout.left()
     assert [] == checkout.database.rows(
-        "SELECT query FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' "
+        "SELECT query FROM pg_stat_activity WHERE query LIKE '%pg_sleep(300)%' "
         "AND pid <> pg_backend_pid() AND state = 'active'"
     )
     assert 5 == second, refused
