@@ -95,7 +95,7 @@ def test_nothing_to_do_takes_little_more_than_reading_the_history(
     a busy machine adds is nobody's.
     """
     ours, bare = [], []
-    for _ in range(12):
+    for _ in range(40):
         ours.append(cpu_seconds(tmp_path, a_thousand_applied, "-m", "migrate", verb))
         bare.append(cpu_seconds(tmp_path, a_thousand_applied, MINIMUM, "history", "-"))
         if len(ours) > 1 and min(ours) <= 1.7 * min(bare):
