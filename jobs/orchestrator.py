@@ -24,7 +24,7 @@ from jobs.errors import (
 from jobs.findings import Preflight, fatal
 from jobs.following import follow_build, follow_execution
 from jobs.judging import ENGINE_CODES, RUN_STEP, judge_build, lost
-from jobs.lifecycle import Build, Ending, Verdict
+from jobs.lifecycle import Build, BuildStatus, Ending, Verdict
 from jobs.names import BuildName, JobName
 from jobs.polling import again
 from jobs.ports import Cloud
@@ -217,9 +217,15 @@ def _watch(
 
 
 def _marker_expected(build: Build) -> bool:
-    """Whether the engine can have said its last line: its step ran and was not killed."""
-    ran = [s for s in build.steps if s.id == RUN_STEP]
-    return bool(ran) and ran[0].exit_code in {0, *ENGINE_CODES}
+    """Whether the engine can have said its last line: its step ran and was not killed.
+
+    A step that never began has exit code 0 as well: only its status tells.
+    """
+    return any(
+        step.status is BuildStatus.SUCCESS or step.exit_code in ENGINE_CODES
+        for step in build.steps
+        if step.id == RUN_STEP
+    )
 
 
 def _abandon(

@@ -30,6 +30,8 @@ class Proxy:
     def __init__(self, path, engine):
         self.path, self._engine = path, engine.removeprefix("unix://")
         self._open = []
+        self._guard = threading.Lock()
+        self._is_cut = False
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(str(path))
         self._server.listen()
@@ -41,16 +43,23 @@ class Proxy:
                 client, _ = self._server.accept()
                 engine = socket.socket(socket.AF_UNIX)
                 engine.connect(self._engine)
-                self._open += [client, engine]
+                with self._guard:
+                    if self._is_cut:  # while this one was on its way
+                        client.close()
+                        engine.close()
+                        return
+                    self._open += [client, engine]
                 for pair in ((client, engine), (engine, client)):
                     threading.Thread(target=_copy, args=pair, daemon=True).start()
 
     def cut(self):
-        """End everything."""
-        for one in [self._server, *self._open]:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+        """End everything, and what is on its way."""
+        with self._guard:
+            self._is_cut = True
+            for one in [self._server, *self._open]:
+                with contextlib.suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
+                one.close()
 
 
 def test_what_a_killed_emulator_left_the_next_one_removes(

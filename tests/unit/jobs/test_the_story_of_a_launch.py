@@ -56,7 +56,7 @@ def test_the_run_steps_exit_code_is_the_launchs(code):
 
 
 def test_a_build_that_failed_before_the_migration_tells_its_own_log():
-    """Each line once, though tail and list both have them."""
+    """Each line once, though tail and list both have them; and no engine is waited for."""
     script = Script()
     script.build_ends = (BuildStatus.INTERNAL_ERROR, None)
     script.build_entries = [
@@ -72,6 +72,7 @@ def test_a_build_that_failed_before_the_migration_tells_its_own_log():
     assert [("push-image", "denied"), ("PUSH", "")] == [
         (line.step, line.text) for line in told.of(events.BuildLine)
     ]
+    assert "the last lines of the log" not in {w.what for w in told.of(events.Waiting)}
 
 
 def test_a_finding_keeps_everything_back():
