@@ -5,6 +5,7 @@ a test passes. Never touches a file or a socket.
 """
 
 import os
+import signal
 import time
 
 import hypothesis
@@ -12,6 +13,11 @@ import pytest
 
 OWNED = ("MIGRATE_", "PG", "CLOUD_RUN_", "GOOGLE_", "JOBS_")
 OWNED_EXACTLY = ("DATABASE_URL", "ENV", "K_SERVICE", "BUILD_ID", "COMMIT_SHA")
+
+# A shell lets what runs in its background ignore SIGINT, and every child inherits that:
+# no Ctrl-C of a test would be heard.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("dev", max_examples=50, deadline=None)
 hypothesis.settings.register_profile("ci", max_examples=300, deadline=None)
