@@ -121,6 +121,22 @@ def test_what_is_missing_is_named(engine, monkeypatch, tmp_path):
         Artifacts.start(tmp_path)
 
 
+def test_a_registry_that_does_not_start_is_named(monkeypatch, tmp_path):
+    """One that ends at once, on every port that is tried; and one that never answers."""
+    program = tmp_path / "docker-registry"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    with pytest.raises(
+        NoEngine, match=r"the registry did not start: .*docker-registry"
+    ):
+        Artifacts.start(tmp_path / "registry")
+
+    assert not (tmp_path / "registry" / "port").exists()
+    assert not Artifacts("127.0.0.1:9").answers(0.05)
+
+
 def test_an_engine_that_cannot_be_used_is_named_with_the_reason():
     """One that does not answer, and one on another machine."""
     with pytest.raises(NoEngine) as away:
