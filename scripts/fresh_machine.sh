@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Do what a newcomer does, on a bare Debian: make one (git, make, python3, python3-venv,
-# certificates, nothing else), clone the checkout into it, run the README's two commands
+# certificates, nothing else), clone the checkout into it, run the README's commands
 # and .ci/run. Typed by a person, as root; takes some minutes. Works on what is committed.
 #
 # Everything runs in its own mount and process namespaces: whatever ends this script takes
