@@ -18,11 +18,15 @@ _KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV")
 
 
 class Answer(NamedTuple):
-    """How it ended; ``said`` is the first line of what was wrong."""
+    """How it ended; ``said`` is the first line of what was wrong.
+
+    ``late``: it was stopped when its time was over, so that nothing is known.
+    """
 
     exit_code: int
     out: str = ""
     said: str = ""
+    late: bool = False
 
     def json(self) -> Any:
         """Return what it printed, read; None when that is no JSON."""
@@ -57,7 +61,7 @@ def ask(  # noqa: PLR0917 - a command, and the world it runs in
         )
     except subprocess.TimeoutExpired:
         said = f"there was no answer within {seconds:.0f} s"
-        return Answer(int(ExitCode.UNREACHABLE), "", said)
+        return Answer(int(ExitCode.UNREACHABLE), "", said, late=True)
     answer = Answer(ran.returncode, ran.stdout)
     return (
         answer

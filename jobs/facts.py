@@ -34,6 +34,7 @@ class Local(NamedTuple):
     engine_dir: str = ""
     engine_exit: int = 0
     engine_said: str = ""
+    engine_late: bool = False
 
 
 class Remote(NamedTuple):

@@ -240,6 +240,7 @@ def _local(target: Target, root: Path, environment: Mapping[str, str]) -> Local:
         engine_dir=_engine_dir(root / f"environments/{target.env}.yaml"),
         engine_exit=answer.exit_code,
         engine_said=answer.said,
+        engine_late=answer.late,
     )
 
 

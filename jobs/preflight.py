@@ -30,7 +30,7 @@ def fine(check: str, what: str) -> list[Finding]:
     return [Finding(check, Weight.FINE, what)]
 
 
-def unasked(check: str, what: str, unknown: Unknown, role: str) -> list[Finding]:
+def unasked(check: str, what: str, unknown: Unknown, role: str = "") -> list[Finding]:
     """Say that a question could not be answered, and by which role it could."""
     cure = f"grant roles/{role} to whoever launches" if unknown.denied else ""
     text = f"not checked: {what} ({unknown.why})"

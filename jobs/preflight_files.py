@@ -20,7 +20,7 @@ from jobs.imagefiles import (
     undeclared,
     unused,
 )
-from jobs.preflight import Check, fine, wrong
+from jobs.preflight import Check, fine, unasked, wrong
 from jobs.spec import Launch, substitutions
 
 #: A name for the substitutions of a launch that is not made.
@@ -159,6 +159,9 @@ def migrations(_target: Target, facts: Facts) -> list[Finding]:
     code, said = facts.local.engine_exit, facts.local.engine_said
     if code == 0:
         return fine("migrations", "the engine reads the migrations")
+    if facts.local.engine_late:
+        what = "whether the engine reads the migrations"
+        return unasked("migrations", what, Unknown(said))
     cure = "python -m migrate plan --check-files"
     return wrong("migrations", said, f"exit code {code} of the job", cure)
 

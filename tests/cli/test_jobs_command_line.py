@@ -69,6 +69,15 @@ def test_what_the_engine_says_in_json_is_not_lost(tmp_path):
 
     assert 6 == answer.exit_code
     assert answer.said.startswith("no session with ada@127.0.0.1")
+    assert not answer.late
+
+
+def test_an_engine_that_takes_too_long_is_stopped_and_called_late(tmp_path):
+    """So that nobody takes its silence for an answer."""
+    answer = engine.ask(("--version",), tmp_path, os.environ, seconds=0.001)
+
+    assert answer.late
+    assert "there was no answer within 0 s" == answer.said
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@
 
 import json
 import shlex
+import time
 
 import pytest
 from google.cloud.devtools import cloudbuild_v1
 
 from jobs.cli import main
-from tests.fix_emulator import PARENT, PROJECT, REGION
+from tests.fix_emulator import PARENT, PROJECT, REGION, SECONDS
 from tests.fix_story import BUILD
 
 REPOSITORY = f"{PARENT}/connections/github/repositories/backend"
@@ -131,14 +132,14 @@ def test_a_build_that_waits_is_approved_by_its_full_name(verb, builds):
 
     approved = verb("approve", f"{PARENT}/builds/{build}", "--output", "json")
 
-    found = builds.get_build(
-        {"name": f"{PARENT}/builds/{build}", "project_id": PROJECT, "id": build},
-        timeout=10,
-    )
-    builds.cancel_build(
-        {"name": f"{PARENT}/builds/{build}", "project_id": PROJECT, "id": build},
-        timeout=10,
-    )
+    named = {"name": f"{PARENT}/builds/{build}", "project_id": PROJECT, "id": build}
+    found = builds.get_build(named, timeout=10)
+    builds.cancel_build(named, timeout=10)
+    # It is cancelled when its step has ended; until then the environment is busy.
+    deadline = time.monotonic() + SECONDS
+    while "CANCELLED" != builds.get_build(named, timeout=10).status.name:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     assert 0 == approved[0]
     assert {"answer": f"build {build} is approved"} == json.loads(approved[1])
     assert "APPROVED" == found.approval.state.name

@@ -396,6 +396,13 @@ def test_what_cannot_be_read_here_is_caught():
     assert [("image", "fatal")] == troubles(local={"image": Stage({}, "/", {})})
 
 
+def test_an_engine_that_did_not_answer_in_time_forbids_nothing():
+    """A slow machine says nothing about the migrations: they were not looked at."""
+    late = {"engine_exit": 6, "engine_said": "no answer in 20 s", "engine_late": True}
+
+    assert [("migrations", "warning")] == troubles(local=late)
+
+
 # --- access ---------------------------------------------------------------------------
 
 
