@@ -101,6 +101,8 @@ def alone(statement: Statement) -> Alone | None:
 
 
 _ALONE_WORDS = {"VACUUM", "CREATE", "DROP", "ALTER", "REINDEX", "CLUSTER", "DISCARD"}
+#: A statement that begins with none of these words is one like any other.
+WATCHED = frozenset({"COPY", *_CONTROL_WORDS, *_ALONE_WORDS})
 _ALTER_DATABASE = Alone("ALTER DATABASE … SET TABLESPACE", Redo.AGAIN)
 _HEAD = 60
 

@@ -123,14 +123,16 @@ class _Shape:
 
     def add(self, statement: Statement) -> None:
         """Take one statement into account."""
+        self.count += 1
+        if not statement.words or statement.words[0] not in classify.WATCHED:
+            return
         kind = classify.control(statement)
         if kind is not Control.NONE:
-            self.controls.append((self.count, kind, statement.line))
+            self.controls.append((self.count - 1, kind, statement.line))
             self._follow(kind, statement)
         elif found := classify.alone(statement):
             self.reasons.append(f"line {statement.line}: {found.reason}")
         self.copies += statement.copy
-        self.count += 1
 
     def _follow(self, kind: Control, statement: Statement) -> None:
         if kind is Control.BEGIN:

@@ -27,6 +27,11 @@ def _all(group: bytes, times: bytes = b"*") -> bytes:
 SPACE: Final = rb"[ \t\n\r\f\v]"
 # A byte above 127 is part of a letter of some script: the server asks no further.
 WORD: Final = rb"[A-Za-z_\x80-\xff][\w$\x80-\xff]*+"
+# With backslash escapes, after a letter that is a whole word; and surely at its end, for it
+# would go on behind a quote on the next line.
+_ESCAPED: Final = (
+    rb"'(?<=[^\w$\x80-\xff][Ee]')" + _all(rb"[^'\\]++|\\.|''") + rb"'(?= *+[^\s'/-])"
+)
 _TAG: Final = rb"\$(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*+)?\$"
 _COMMENT: Final = rb"--[^\n\r]*+"
 _REMARK: Final = rb"--[^\n\r]*+[\n\r]|/\*" + _all(rb"[^*/]++|\*(?!/)|/(?!\*)") + rb"\*/"
@@ -76,11 +81,12 @@ def _most(*, standard: bool) -> bytes:
 def _marks(*, standard: bool) -> bytes:
     """Return the pattern of a quoted thing, comment, sign or pair of parentheses.
 
-    No nested comment, no string with escapes, no parentheses nested more than thrice,
-    nothing that does not end in the text at hand.
+    No nested comment, no string with escapes that may go on in another line, no
+    parentheses nested more than thrice, nothing that does not end in the text at hand.
     """
     text = rb"[^'\"$()/\-\\]*+"
     marks = rb"-(?!-)|/(?!\*)|\"[^\"]*+\"|" + _REMARK
+    marks = _ESCAPED + rb"|" + marks
     if standard:
         marks = rb"'(?<![Ee]')[^']*+'|" + marks
     nested = rb"\(%b\)" % text
