@@ -36,6 +36,10 @@ override DATABASE_URL := $(value DATABASE_URL)
 export DATABASE_URL
 endif
 
+# A shell may ask Python to keep no compiled files. The suite starts thousands of processes:
+# each would compile what it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 

@@ -35,7 +35,6 @@ def process_environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "PYTHONPATH": str(CHECKOUT),
-        "PYTHONDONTWRITEBYTECODE": os.environ.get("PYTHONDONTWRITEBYTECODE", ""),
     }
     return {**kept, **fixed, **more}
 
