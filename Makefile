@@ -23,7 +23,7 @@ ENGINED_FILES = $(subst $(space),$(comma),$(ENGINED:%=*/emulator/%.py))
 PURE_JOBS := errors names settings config spec lifecycle judging findings events logmerge polling \
     links queries resources bootstrap
 
-CODE := migrate prompts jobs emulator scripts benchmarks docs/_generate tests
+CODE := migrate prompts verification jobs emulator scripts benchmarks docs/_generate tests
 
 empty :=
 space := $(empty) $(empty)

@@ -1,6 +1,6 @@
 """``python -m benchmarks.prompt_service``: the prompt service against its promises.
 
-Called by a person; docs/prompts.md prints the table. Each figure is measured beside what
+Called by a person; docs/reference/prompts.md prints the table. Each figure is measured beside what
 it is compared with, in one run. Makes and drops a database of its own.
 """
 
@@ -20,7 +20,7 @@ from psycopg2.extensions import connection
 from benchmarks import server as servers
 from prompts.builtin import GUARDRAILS
 from prompts.detectors import pii, see
-from prompts.executions import as_json, storable
+from prompts.executions import as_json
 from prompts.identity import uuid7
 from prompts.prompt import fill
 from prompts.service import QUERIES, Call, PromptTemplateService
@@ -219,7 +219,7 @@ def _one_insert_a_call(
 def _row(call: Call) -> dict[str, object]:
     row: dict[str, object] = {"id": uuid7(), "template_id": call.prompt.template_id}
     row |= {"prompt_name": NLU, "source": "database", "status": "success"}
-    return {**storable({**row, "latency_ms": 5, "guardrail_violations": []})}
+    return {**row, "latency_ms": 5, "guardrail_violations": []}
 
 
 def speed_of_the_view(session: connection, rows: int) -> list[Line]:

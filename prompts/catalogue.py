@@ -1,20 +1,27 @@
 """What a person does to prompts, guardrails and experiments: one function per command.
 
-Called by ``cli`` with a connection that is not retried. Each function sends one message,
-so it happened or it did not; a refusal names the reason.
+Called by ``cli`` with a connection that is not retried, and with what was given, under the
+names of the command line. Each function sends one message that changes something, so it
+happened or it did not; a refusal names the reason. What it returns is the answer.
 """
 
 import json
+import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from prompts.builtin import PROMPTS
 from prompts.errors import RefusedError, StatementFailedError, UnknownPromptError
-from prompts.experiments import CONTROL, TREATMENT, Arm, Verdict, judge
-from prompts.prompt import PLACEHOLDER, Prompt, make, slips
+from prompts.experiments import ARMS, CONTROL, TREATMENT, Arm, judge
+from prompts.prompt import PLACEHOLDER, make, slips
 from prompts.service import QUERIES
-from prompts.store import Row, Source
+from prompts.store import Link, Row
 
-# What the constraints that a person meets mean. The database decides: it cannot be raced.
+Given = Mapping[str, Any]
+
+VIEWS = ("performance", "errors", "violations", "experiments")
+# What it means that a constraint refuses, or that a statement finds nothing. The database
+# decides: it cannot be raced.
 _REASONS = {
     "prompt_templates_name_check": "a name is made of a to z, 0 to 9 and _, a letter first",
     "prompt_templates_template_text_check": "a text has 1 to 200,000 characters",
@@ -27,163 +34,166 @@ _REASONS = {
     # Deleted since we looked.
     "ab_test_experiments_control_exists": "version {control} does not exist",
     "ab_test_experiments_treatment_exists": "version {treatment} does not exist",
+    # Statements.
+    "deactivate": "prompt {name!r} has no active version",
+    "rollback": "prompt {name!r} has no earlier version that was active",
+    "one_guardrail": "there is no guardrail {name!r}",
+    "set_guardrail": "there is no guardrail {name!r}",
+    "experiment": "there is no experiment {name!r}",
+    "experiment_stop": "there is no live experiment {name!r}",
 }
 
 
-class Version(NamedTuple):
-    """A row of ``prompt_templates``, as a person looks at it."""
-
-    name: str
-    version: int
-    category: str
-    purpose: str
-    description: str
-    system_prompt: str | None
-    template_text: str
-    variables: list[str]
-    model_config: dict[str, Any]
-    is_active: bool
-    created_by: str
-    change_note: str
-    created_at: str
-    activation_log: list[dict[str, str]]
-    content_hash: str
+def _one(link: Link, statement: str, given: Given) -> Row:
+    """Return the row that a statement answers with, or say why it does not."""
+    try:
+        for row in link.rows(QUERIES[statement], given):
+            return row
+        reason, cause = _REASONS[statement], None
+    except StatementFailedError as error:
+        if error.constraint not in _REASONS:
+            raise
+        reason, cause = _REASONS[error.constraint], error
+    raise RefusedError(reason.format_map(given)) from cause
 
 
-def details(source: Source, name: str, version: int | None = None) -> Version:
+# --- prompts --------------------------------------------------------------------------
+
+
+def versions(link: Link, _: Given) -> list[Row]:
+    """Return every version, and whether the code would serve the same."""
+    rows = link.rows(QUERIES["list"])
+    for row in rows:
+        own, content = PROMPTS.get(row["name"]), row.pop("content_hash")
+        row["code"] = ""
+        if row["active"] and own is not None:
+            row["code"] = "same" if own.content_hash == content else "differs"
+    return rows
+
+
+def details(link: Link, given: Given) -> Row:
     """Return one version; without a number the active one, else the newest."""
-    rows = source.rows(QUERIES["details"], {"name": name, "version": version})
-    if not rows:
-        raise UnknownPromptError(name, version)
-    return Version._make(rows[0])
+    asked = {"name": given["name"], "version": given.get("version")}
+    for row in link.rows(QUERIES["details"], asked):
+        return row
+    raise UnknownPromptError(asked["name"], asked["version"])
 
 
-def as_prompt(row: Version) -> Prompt:
-    """Return a version as the service would use it."""
-    return make(row[:9])
+def both(link: Link, given: Given) -> dict[str, Row]:
+    """Return two versions to compare."""
+    return {v: details(link, {**given, "version": given[v]}) for v in ("old", "new")}
 
 
-def create(
-    source: Source, name: str, text: str, fields: Mapping[str, Any], actor: str
-) -> int:
+def create(link: Link, given: Given) -> Row:
     """Add the next version of a prompt and return its number.
 
     What is not said is taken from the version before. The variables are those of the
     text; a placeholder that is nearly one is refused, for it would be sent as it stands.
     """
-    text = text.replace("\r\n", "\n").removesuffix("\n")
+    text = given["template_text"].replace("\r\n", "\n").removesuffix("\n")
     if found := slips(text):
         raise RefusedError(f"{', '.join(found)} is no placeholder: write {{{{name}}}}")
     try:
-        before = details(source, name)._asdict()
+        before = details(link, {"name": given["name"]})
     except UnknownPromptError:
         before = {"system_prompt": None, "model_config": {}, "description": ""}
-    row = {
-        **before,
-        **{key: value for key, value in fields.items() if value is not None},
-    }
+    row = before | {key: said for key, said in given.items() if said is not None}
     missing = [key for key in ("category", "purpose") if not row.get(key)]
     if missing:
         raise RefusedError(f"a new prompt needs {' and '.join(missing)}")
-    used = dict.fromkeys(PLACEHOLDER.findall(text))
-    row |= {"name": name, "template_text": text, "variables": json.dumps(list(used))}
-    row |= {"model_config": json.dumps(row["model_config"]), "actor": actor}
-    row.setdefault("activate", False)
-    row.setdefault("note", "")
-    [(version,)] = _send(source, "create", row)
-    return int(version)
+    used = list(dict.fromkeys(PLACEHOLDER.findall(text)))
+    row |= {"template_text": text, "variables": json.dumps(used)}
+    row |= {"model_config": json.dumps(row["model_config"])}
+    return _one(link, "create", {"activate": False, "note": "", **row})
 
 
-def activate(source: Source, name: str, version: int, actor: str) -> None:
+def activate(link: Link, given: Given) -> Row:
     """Make a version the one that is served. One that is inconsistent is refused."""
-    as_prompt(details(source, name, version))
-    source.rows(QUERIES["activate"], {"name": name, "version": version, "actor": actor})
+    make(details(link, given))
+    return _one(link, "activate", given)
 
 
-def deactivate(source: Source, name: str) -> None:
+def deactivate(link: Link, given: Given) -> Row:
     """Serve no version: the prompt in the code takes over. The kill switch."""
-    if not source.rows(QUERIES["deactivate"], {"name": name}):
-        raise RefusedError(f"prompt {name!r} has no active version")
+    return _one(link, "deactivate", given)
 
 
-def rollback(source: Source, name: str, actor: str) -> int:
-    """Go back to the version that was active before, and return its number."""
-    rows = source.rows(QUERIES["rollback"], {"name": name, "actor": actor})
-    if not rows:
-        raise RefusedError(f"prompt {name!r} has no earlier version that was active")
-    return int(rows[0][0])
+def rollback(link: Link, given: Given) -> Row:
+    """Go back to the version that was active before."""
+    return _one(link, "rollback", given)
 
 
-def set_guardrail(source: Source, name: str, action: str) -> None:
+# --- guardrails, figures --------------------------------------------------------------
+
+
+def guardrails(link: Link, _: Given) -> list[Row]:
+    """Return every guardrail."""
+    return link.rows(QUERIES["all_guardrails"])
+
+
+def set_guardrail(link: Link, given: Given) -> Row:
     """Change what a guardrail does when it finds something."""
-    if not source.rows(QUERIES["set_guardrail"], {"name": name, "action": action}):
-        raise RefusedError(f"there is no guardrail {name!r}")
+    return _one(link, "set_guardrail", given)
 
 
-def rehearse(source: Source, name: str, days: int) -> list[Row]:
+def rehearse(link: Link, given: Given) -> list[Row]:
     """Return, by prompt, the logged calls and how many a block would have stopped."""
-    if name not in {row[0] for row in source.rows(QUERIES["all_guardrails"])}:
-        raise RefusedError(f"there is no guardrail {name!r}")
-    if days < 1:
+    _one(link, "one_guardrail", given)
+    if given["days"] < 1:
         raise RefusedError("rehearse a day at least")
-    return source.rows(QUERIES["rehearse"], {"name": name, "days": days})
+    return link.rows(QUERIES["rehearse"], given)
 
 
-def start(source: Source, row: Mapping[str, Any]) -> None:
+def stats(link: Link, _: Given) -> dict[str, list[Row]]:
+    """Return the four views."""
+    return {view: link.rows(QUERIES[view]) for view in VIEWS}
+
+
+# --- experiments ----------------------------------------------------------------------
+
+
+def start(link: Link, given: Given) -> Row:
     """Start an experiment on two versions of one prompt."""
-    arms = [as_prompt(details(source, row["prompt"], row[arm])) for arm in _ARMS]
-    if extra := arms[1].used - arms[0].used:
+    asked = [{"name": given["prompt"], "version": given[arm]} for arm in ARMS]
+    control, treatment = (make(details(link, version)) for version in asked)
+    if extra := treatment.used - control.used:
         raise RefusedError(
-            f"version {row[TREATMENT]} needs {', '.join(sorted(extra))}, which callers of"
-            f" version {row[CONTROL]} do not give"
+            f"version {treatment.version} needs {', '.join(sorted(extra))}, which callers"
+            f" of version {control.version} do not give"
         )
-    _send(source, "experiment_start", row)
+    return _one(link, "experiment_start", given)
 
 
-def _send(source: Source, statement: str, row: Mapping[str, Any]) -> list[Row]:
-    try:
-        return source.rows(QUERIES[statement], row)
-    except StatementFailedError as error:
-        if reason := _REASONS.get(error.constraint):
-            raise RefusedError(reason.format_map(row)) from error
-        raise
-
-
-_ARMS = (CONTROL, TREATMENT)
-
-
-class Report(NamedTuple):
-    """An experiment today."""
-
-    experiment: Row
-    arms: dict[str, Arm]
-    both: int
-    verdict: Verdict
-
-
-def report(source: Source, name: str) -> Report:
+def report(link: Link, given: Given) -> Row:
     """Return what an experiment shows today; looking often does no harm."""
-    rows = source.rows(QUERIES["experiment"], {"name": name})
-    if not rows:
-        raise RefusedError(f"there is no experiment {name!r}")
-    _, _, _, _, percent, _, metric, min_subjects, _ = rows[0]
-    found = {
-        arm: Arm(*figures)
-        for arm, *figures in source.rows(QUERIES["arms"], {"name": name})
-    }
-    control, treatment = (found.get(arm, Arm()) for arm in _ARMS)
+    experiment = _one(link, "experiment", given)
+    rows = link.rows(QUERIES["arms"], given)
+    found = {CONTROL: Arm(), TREATMENT: Arm(), "both": Arm()}
+    found |= {row.pop("arm"): Arm(**row) for row in rows}
     verdict = judge(
-        control, treatment, percent=percent, min_subjects=min_subjects, metric=metric
+        found[CONTROL],
+        found[TREATMENT],
+        percent=experiment["percent"],
+        min_subjects=experiment["min_subjects"],
+        metric=experiment["metric"],
     )
-    arms = dict(zip(_ARMS, (control, treatment), strict=True))
-    return Report(rows[0], arms, found.get("both", Arm()).seen, verdict)
+    said = {
+        key: None
+        if value in {math.inf, -math.inf}
+        else value  # JSON has no word for it
+        for key, value in verdict._asdict().items()
+    }
+    arms = [
+        {"arm": arm, "version": experiment[arm], **found[arm]._asdict()} for arm in ARMS
+    ]
+    return {**experiment, "arms": arms, "both": found["both"].seen, **said}
 
 
-def stop(source: Source, name: str, winner: str | None) -> None:
+def stop(link: Link, given: Given) -> Row:
     """End an experiment. A winner is written down only if the figures name it."""
-    if winner in _ARMS:
-        verdict = report(source, name).verdict
-        if verdict.winner != winner:
-            raise RefusedError(f"{winner} is not the winner: {verdict.reason}")
-    if not source.rows(QUERIES["experiment_stop"], {"name": name, "winner": winner}):
-        raise RefusedError(f"there is no live experiment {name!r}")
+    if given["winner"] in ARMS:
+        shown = report(link, given)
+        if shown["winner"] != given["winner"]:
+            told = f"{given['winner']} is not the winner: {shown['reason']}"
+            raise RefusedError(told)
+    return _one(link, "experiment_stop", given)

@@ -4,6 +4,7 @@ Raised everywhere in ``prompts``, told to a person only by ``cli``. The texts ar
 print: they hold names and numbers, never a value, a matched text or a password.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -34,14 +35,14 @@ class InconsistentPromptError(PromptError):
     """The variables a prompt declares are not those its text uses."""
 
     def __init__(
-        self, name: str, version: int, undeclared: set[str], unused: set[str]
+        self, name: str, version: int, used: set[str], declared: Iterable[str]
     ) -> None:
-        parts = []
-        if undeclared:
-            parts.append(f"its text uses {', '.join(sorted(undeclared))} undeclared")
-        if unused:
-            parts.append(f"it declares {', '.join(sorted(unused))} and does not use it")
-        super().__init__(f"prompt {name!r} version {version}: {'; '.join(parts)}")
+        told = f"prompt {name!r} version {version}"
+        if undeclared := sorted(used.difference(declared)):
+            told += f": its text uses {', '.join(undeclared)} undeclared"
+        if unused := sorted(set(declared) - used):
+            told += f": it declares {', '.join(unused)} and does not use it"
+        super().__init__(told)
 
 
 class PromptTooLongError(PromptError):

@@ -1,7 +1,8 @@
 """The log of executions: rows durable on return, no thread, never an exception.
 
-Called by ``service``. Who comes first writes everybody's rows in one statement and then
-hands over; a background thread would be starved between the requests of Cloud Run.
+Called by ``service``. Who comes first writes everybody's rows in one statement, then
+somebody of those who came meanwhile does; a background thread would be starved between
+the requests of Cloud Run.
 """
 
 import json
@@ -16,25 +17,16 @@ from prompts.errors import StatementFailedError
 BATCH = 500
 MOST_WAITING = 10_000
 PATIENCE_S = 5.0
-_WIDTHS = {
-    "model": 100,
-    "error_type": 100,
-    "error_message": 1000,
-    "trace_id": 64,
-    "environment": 50,
-}
 
 LogRow = Mapping[str, object]
 
 
 class _Waiting:
-    """A row and the thread that waits for it."""
+    """A row on its way; settled once it was written, or once that failed."""
 
     def __init__(self, row: LogRow) -> None:
         self.row = row
-        self.woken = threading.Event()
-        self.leads = False
-        self.written: bool | None = None
+        self.settled = self.written = False
 
 
 class ExecutionLog:
@@ -45,53 +37,56 @@ class ExecutionLog:
     ) -> None:
         self._write = write
         self._most = most
-        self._lock = threading.Lock()
+        self._turn = threading.Condition()
         self._queue: deque[_Waiting] = deque()
-        self._led = False
+        self._writing = False
         self.dropped = 0
 
     def add(self, row: LogRow) -> bool:
         """Write a row. True: it is durable. False: it was dropped, and counted."""
         mine = _Waiting(row)
-        with self._lock:
+        with self._turn:
             if len(self._queue) >= self._most:
-                self.dropped += 1
-                return False
+                return self.drop()
             self._queue.append(mine)
-            mine.leads = not self._led
-            self._led = True
-        if not mine.leads and not mine.woken.wait(PATIENCE_S):
-            with self._lock:
-                if mine in self._queue and not mine.leads:
-                    self._queue.remove(mine)
-                    self.dropped += 1
-                    return False
-            mine.woken.wait()  # it is being written, and writing has its own limit
-        if mine.leads:
-            self._lead()
-        return bool(mine.written)
+        while batch := self._wait(mine):
+            try:
+                self._write_some(batch)
+            finally:
+                self._settle(batch)
+        return mine.written
 
-    def drop(self) -> bool:
-        """Count a row that could not even be made."""
-        with self._lock:
-            self.dropped += 1
+    def drop(self, rows: int = 1) -> bool:
+        """Count rows that were not written, or could not even be made."""
+        with self._turn:
+            self.dropped += rows
         return False
 
-    def _lead(self) -> None:
-        """Write one batch, the leader's row in it, and hand over to who still waits."""
-        with self._lock:
-            batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
-        try:
-            self._write_some(batch)
-        finally:
-            with self._lock:
-                self.dropped += sum(not waiting.written for waiting in batch)
-                self._led = bool(self._queue)
-                if self._led:
-                    self._queue[0].leads = True
-                    self._queue[0].woken.set()
+    def _wait(self, mine: _Waiting) -> list[_Waiting]:
+        """Wait until a row is settled, or until this thread is the one to write a batch."""
+
+        def ready() -> bool:
+            return mine.settled or not self._writing
+
+        with self._turn:
+            if not self._turn.wait_for(ready, PATIENCE_S):
+                if mine in self._queue:
+                    self._queue.remove(mine)
+                    self.drop()
+                    return []
+                self._turn.wait_for(ready)  # being written, and that has its own limit
+            if mine.settled:
+                return []
+            self._writing = True
+            return [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+
+    def _settle(self, batch: Sequence[_Waiting]) -> None:
+        with self._turn:
             for waiting in batch:
-                waiting.woken.set()
+                waiting.settled = True
+            self.drop(sum(not waiting.written for waiting in batch))
+            self._writing = False
+            self._turn.notify_all()
 
     def _write_some(self, batch: Sequence[_Waiting]) -> None:
         """Write a batch; where one row is refused, the others are not its hostages."""
@@ -111,23 +106,15 @@ class ExecutionLog:
 
 def as_json(rows: Sequence[LogRow]) -> str:
     """Return rows as the statement ``log`` takes them."""
-    return json.dumps([dict(row) for row in rows], default=str)
+    return json.dumps(rows, default=str)
 
 
-def storable(row: Mapping[str, Any]) -> LogRow:
-    """Return a row the server takes: cut to its columns, without what text cannot hold."""
-    clean = {name: _clean(value) for name, value in row.items()}
-    for name, width in _WIDTHS.items():
-        clean[name] = clean[name][:width] if clean.get(name) else clean.get(name)
-    clean["latency_ms"] = min(max(round(float(clean["latency_ms"])), 0), 2**31 - 1)
-    return clean
-
-
-def _clean(value: Any) -> Any:
+def storable(value: Any) -> Any:
+    """Return a value without what the server's text and numbers cannot hold."""
     if isinstance(value, str):
         return value.replace("\0", "").encode("utf-8", "replace").decode()
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):
-        return {_clean(str(key)): _clean(item) for key, item in value.items()}
+        return {storable(str(key)): storable(item) for key, item in value.items()}
     return value

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from prompts.identity import BUCKETS, bucket
 
-CONTROL, TREATMENT = "control", "treatment"
+CONTROL, TREATMENT = ARMS = ("control", "treatment")
 ALPHA = 0.05
 SRM_ALARM = 0.001
 SRM_SUBJECTS = 100  # below, the split says nothing yet
 FEWEST = 30  # in an arm; the interval is asymptotic and means nothing of a handful
-LOWER_IS_BETTER = ("latency_ms", "cost")
+METRICS = ("success_rate", "latency_ms", "cost")
+LOWER_IS_BETTER = METRICS[1:]
 
 
 class Split(NamedTuple):
@@ -50,9 +51,8 @@ def arm(split: Split, subject: str) -> str:
 
     Treatment takes the top of the range, so that a larger share moves nobody out of it.
     """
-    treated = bucket(split.salt, subject) >= BUCKETS * (
-        1 - split.treatment_percent / 100
-    )
+    share = split.treatment_percent / 100
+    treated = bucket(split.salt, subject) >= BUCKETS * (1 - share)
     return TREATMENT if treated else CONTROL
 
 
@@ -111,6 +111,5 @@ def judge(
         better = (difference > 0) != (metric in LOWER_IS_BETTER)
         winner = TREATMENT if better else CONTROL
         reason = "the interval leaves zero out"
-    return Verdict(
-        winner, reason, difference, difference - half, difference + half, srm_p
-    )
+    low, high = difference - half, difference + half
+    return Verdict(winner, reason, difference, low, high, srm_p)

@@ -1,33 +1,44 @@
 """Prompts as migrations: SQL that ships exactly one version of one prompt.
 
-``cli`` writes the file, the migration pipeline reviews, applies and records it. The seed
-section of the shipped migration is written by the same functions, from ``builtin``.
+Called by ``cli``, which writes the file; the migration pipeline reviews, applies and
+records it. The seed section of the shipped migration is written by the same statements,
+those of ``export.sql``, from ``builtin``.
 """
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 
 from prompts.builtin import GUARDRAILS, PROMPTS
+from prompts.catalogue import Given, details
 from prompts.errors import RefusedError
 from prompts.guardrails import Guardrail
-from prompts.prompt import Prompt
+from prompts.prompt import PLACEHOLDER, Prompt, make
+from prompts.store import Link, Row, statements
 
+_SQL = statements(Path(__file__).with_name("export.sql"))
 _VERSION = re.compile(r"(\d+)_\w+\.sql")
+WIDTH = 85  # of the values of a guardrail, before they take two lines
+
+
+def ship(link: Link, given: Given) -> Row:
+    """Write the migration that ships a version, and return its name."""
+    row = details(link, given)
+    prompt = make(row)
+    sql = migration(prompt, row["change_note"], activate=given["activate"])
+    path = write(given["dir"], prompt, sql)
+    return {"file": str(path), "hash": prompt.content_hash}
 
 
 def seeds() -> str:
     """Return the seed section of the shipped migration."""
-    return "\n".join(
-        [
-            *(
-                _insert(p, "true", "migration", "first version", f"name = '{p.name}'")
-                for p in PROMPTS.values()
-            ),
-            *map(_insert_guardrail, GUARDRAILS),
-        ]
+    prompts = (
+        _insert(p, "true", "migration", "first version", f"name = '{p.name}'")
+        for p in PROMPTS.values()
     )
+    return "\n".join([*prompts, *map(_insert_guardrail, GUARDRAILS)])
 
 
 def migration(prompt: Prompt, note: str, *, activate: bool) -> str:
@@ -37,29 +48,10 @@ def migration(prompt: Prompt, note: str, *, activate: bool) -> str:
     that was moved on.
     """
     key = f"name = '{prompt.name}' AND version = {prompt.version}"
-    title = f"Ship prompt {prompt.name} version {prompt.version}"
-    parts = [
-        f"-- migrate: description={title}\n\n-- Applied again, it changes nothing.\n",
-        _insert(prompt, "false", "export", note, key),
-        f"""DO $$
-BEGIN
-    IF NOT EXISTS (
-        SELECT FROM prompt_templates
-        WHERE {key}
-          AND content_hash = '{prompt.content_hash}'
-    ) THEN
-        RAISE EXCEPTION '{prompt.name} version {prompt.version} is there with another text';
-    END IF;
-END $$;
-""",
-    ]
-    if activate:
-        parts.append(
-            "-- Only if it was never active: a later rollback is somebody's decision.\n"
-            "UPDATE prompt_templates SET is_active = true\n"
-            f"WHERE {key} AND activation_log = '[]';\n"
-        )
-    return "\n".join(parts)
+    words = {**prompt._asdict(), "key": key}
+    insert = _insert(prompt, "false", "export", note, key)
+    parts = [_fill("head", words), insert, _fill("compare", words)]
+    return "\n".join([*parts, *([_fill("activate", words)] if activate else [])])
 
 
 def write(directory: Path, prompt: Prompt, sql: str) -> Path:
@@ -83,58 +75,53 @@ def write(directory: Path, prompt: Prompt, sql: str) -> Path:
 
 
 def _insert(prompt: Prompt, active: str, author: str, note: str, guard: str) -> str:
-    system = "NULL" if prompt.system_prompt is None else _text(prompt.system_prompt)
-    return f"""INSERT INTO prompt_templates
-    (name, version, category, purpose, description, system_prompt, template_text,
-     variables, model_config, is_active, created_by, change_note)
-SELECT {_line(prompt.name)}, {prompt.version}, {_line(prompt.category)}, {_line(prompt.purpose)},
-{_text(prompt.description)},
-{system},
-{_text(prompt.template_text)},
-{_json(list(prompt.variables))}, {_json(dict(prompt.model_config))},
-{active}, {_line(author)}, {_line(note)}
-WHERE NOT EXISTS (SELECT FROM prompt_templates WHERE {guard});
-"""  # noqa: S608 - every part is quoted below
+    values = _literals(prompt._asdict()) | _literals({"author": author, "note": note})
+    texts = ("description", "system_prompt", "template_text")
+    values |= {name: _text(getattr(prompt, name)) for name in texts}
+    return _fill("prompt", {**values, "active": active, "guard": guard})
 
 
 def _insert_guardrail(rule: Guardrail) -> str:
-    words = [rule.guardrail_type, rule.applies_to, rule.severity, rule.action]
-    listed = ", ".join(map(_line, words))
-    # The longer of the two orders of lines the file was first written in.
-    config = f"{_json(dict(rule.config))}, {rule.priority}"
-    together = f"       {listed}, {config}"
-    apart = f"       {listed},\n       {config}"
-    return f"""INSERT INTO prompt_guardrails
-    (name, description, guardrail_type, applies_to, severity, action, config, priority)
-SELECT {_line(rule.name)}, {_line(rule.description)},
-{together if len(together) <= WIDTH else apart}
-WHERE NOT EXISTS (SELECT FROM prompt_guardrails WHERE name = {_line(rule.name)});
-"""  # noqa: S608 - every part is quoted below
+    values = _literals(rule._asdict())
+    fields = (
+        "guardrail_type",
+        "applies_to",
+        "severity",
+        "action",
+        "config",
+        "priority",
+    )
+    length = len(", ".join(values[field] for field in fields))
+    return _fill("guardrail", {**values, "gap": "\n       " if length > WIDTH else " "})
 
 
-WIDTH = 92
+def _fill(statement: str, words: Mapping[str, object]) -> str:
+    return PLACEHOLDER.sub(
+        lambda word: str(words[word[1]]), _SQL[statement].strip() + "\n"
+    )
 
 
-def _text(text: str) -> str:
+def _literals(values: Mapping[str, object]) -> dict[str, str]:
+    return {name: _literal(value) for name, value in values.items()}
+
+
+def _literal(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    plain = dict(value) if isinstance(value, Mapping) else value
+    return _literal(json.dumps(plain, ensure_ascii=False)) + "::jsonb"
+
+
+def _text(text: str | None) -> str:
     """Quote a text so that a reviewer can read it, whatever it holds."""
+    if text is None:
+        return "NULL"
     if "\r" in text:  # git and editors rewrite line ends, and the hash would not fit
-        escaped = text.replace("\\", "\\\\").replace("'", "''").replace("\r", "\\r")
-        return f"E'{escaped}'"
-    tag = next(t for t in _tags() if f"${t}" not in text)
+        return "E" + _literal(text.replace("\\", "\\\\").replace("\r", "\\r"))
+    tags = (f"prompt_{n}" if n else "prompt" for n in count())
+    tag = next(tag for tag in tags if f"${tag}" not in text)
     return f"${tag}${text}${tag}$"
-
-
-def _tags() -> Iterable[str]:
-    yield "prompt"
-    number = 1
-    while True:
-        yield f"prompt_{number}"
-        number += 1
-
-
-def _line(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _json(value: object) -> str:
-    return _line(json.dumps(value, ensure_ascii=False)) + "::jsonb"

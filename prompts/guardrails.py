@@ -9,15 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from prompts.detectors import (
-    DETECTORS,
-    ENTITY_TYPES,
-    Seen,
-    Span,
-    pii,
-    replace,
-    see,
-)
+from prompts.detectors import DETECTORS, Seen, Span, pii, replace, see
 from prompts.errors import GuardrailBlockedError
 
 INPUT, OUTPUT = "input", "output"
@@ -82,11 +74,10 @@ def check(
         if rule.categories is not None and category not in rule.categories:
             continue
         found = None if too_long else _scan(rule, seen)
-        types = _types(found)
+        types = {UNAVAILABLE: 1} if found is None else _types(found)
         findings += [Finding(rule.name, rule.action, *item) for item in types.items()]
-        if types and (
-            rule.action == "block" or (found is None and rule.action == "redact")
-        ):
+        blocks = rule.action == "block" or (found is None and rule.action == "redact")
+        if types and blocks:
             error = GuardrailBlockedError(rule.name, tuple(types))
             return Checked(values, tuple(findings), error)
         if found and rule.action == "redact":
@@ -106,13 +97,11 @@ def _scan(rule: Guardrail, seen: dict[str, Seen]) -> dict[str, list[Span]] | Non
     return {name: found for name, found in spans.items() if found}
 
 
-def _types(found: dict[str, list[Span]] | None) -> dict[str, int]:
-    if found is None:
-        return {UNAVAILABLE: 1}
+def _types(found: dict[str, list[Span]]) -> dict[str, int]:
     return Counter(span.entity_type for spans in found.values() for span in spans)
 
 
 def without_pii(text: str) -> str:
     """Return a text with the personal data we can recognise replaced."""
     seen = see(text)
-    return replace(text, seen, pii(seen.text, {"entity_types": ENTITY_TYPES}))
+    return replace(text, seen, pii(seen.text, {}))

@@ -6,7 +6,7 @@ no second expansion, so that a hostile value is only text.
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -47,35 +47,23 @@ class Prompt(NamedTuple):
         return set(self.parts[1::2])
 
 
-def make(
-    columns: Sequence[Any], *, source: str = FALLBACK, template_id: str | None = None
-) -> Prompt:
-    """Make a prompt of its columns, in the order of the fields up to ``model_config``.
+def make(row: Mapping[str, Any]) -> Prompt:
+    """Make a prompt of a row that has its columns; what else it has is left aside.
 
     Raises `InconsistentPromptError`.
     """
-    name, version, category, purpose, about, system_prompt, text, variables, config = (
-        columns
-    )
-    prompt = Prompt(
-        name,
-        version,
-        category,
-        purpose,
-        about,
-        system_prompt,
-        text,
-        tuple(variables),
-        MappingProxyType(dict(config)),  # cached and shared: nobody may change it
-        content_hash(system_prompt, text),
-        tuple(PLACEHOLDER.split(text)),
-        source,
-        template_id,
-    )
-    declared = set(variables)
-    if prompt.used != declared:
+    text, declared = row["template_text"], tuple(row["variables"])
+    made = {
+        **{column: row[column] for column in Prompt._fields if column in row},
+        "variables": declared,
+        "model_config": MappingProxyType(dict(row["model_config"])),  # cached, shared
+        "content_hash": content_hash(row["system_prompt"], text),
+        "parts": tuple(PLACEHOLDER.split(text)),
+    }
+    prompt = Prompt(**made)
+    if prompt.used != set(declared):
         raise InconsistentPromptError(
-            name, version, prompt.used - declared, declared - prompt.used
+            prompt.name, prompt.version, prompt.used, declared
         )
     return prompt
 

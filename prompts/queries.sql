@@ -4,19 +4,22 @@
 
 -- name: served
 -- The active version, and both arms of the running experiment.
-SELECT t.id, t.name, t.version, t.category, t.purpose, t.description, t.system_prompt,
-       t.template_text, t.variables, t.model_config, t.is_active,
-       e.id, e.salt, e.treatment_percent::float8, e.control_version, e.treatment_version
+SELECT t.id AS template_id, t.name, t.version, t.category, t.purpose, t.description,
+       t.system_prompt, t.template_text, t.variables, t.model_config,
+       'database' AS source, t.is_active, e.id AS experiment_id, e.salt,
+       e.treatment_percent::float8,
+       CASE t.version WHEN e.control_version THEN 'control'
+                      WHEN e.treatment_version THEN 'treatment' END AS arm
 FROM public.prompt_templates t
 LEFT JOIN public.ab_test_experiments e ON e.template_name = t.name AND e.status = 'running'
 WHERE t.name = %(name)s
   AND (t.is_active OR t.version IN (e.control_version, e.treatment_version));
 
 -- name: version
-SELECT t.id, t.name, t.version, t.category, t.purpose, t.description, t.system_prompt,
-       t.template_text, t.variables, t.model_config
-FROM public.prompt_templates t
-WHERE t.name = %(name)s AND t.version = %(version)s;
+SELECT id AS template_id, name, version, category, purpose, description, system_prompt,
+       template_text, variables, model_config, 'database' AS source, true AS is_active
+FROM public.prompt_templates
+WHERE name = %(name)s AND version = %(version)s;
 
 -- name: guardrails
 SELECT name, description, guardrail_type, applies_to, severity, action, config, categories,
@@ -33,7 +36,11 @@ INSERT INTO public.prompt_executions
      status, latency_ms, model, input_tokens, output_tokens, cost_usd, input_variables,
      rendered_prompt, response_text, guardrail_violations, error_type, error_message,
      trace_id, environment)
-SELECT r.*
+SELECT r.id, r.template_id, r.prompt_name, r.source, r.experiment_id, r.ab_test_group,
+       r.subject_hash, r.status, r.latency_ms, left(r.model, 100), r.input_tokens,
+       r.output_tokens, r.cost_usd, r.input_variables, r.rendered_prompt, r.response_text,
+       r.guardrail_violations, left(r.error_type, 100), left(r.error_message, 1000),
+       left(r.trace_id, 64), left(r.environment, 50)
 FROM jsonb_to_recordset(%(rows)s::jsonb) AS r
     (id uuid, template_id uuid, prompt_name text, source text, experiment_id uuid,
      ab_test_group text, subject_hash text, status text, latency_ms integer, model text,
@@ -43,8 +50,8 @@ FROM jsonb_to_recordset(%(rows)s::jsonb) AS r
 ON CONFLICT (id) DO NOTHING;
 
 -- name: list
-SELECT name, version, category, purpose, is_active, content_hash, total_executions,
-       activated_at::text
+SELECT name, version, category, purpose, is_active AS active, content_hash,
+       total_executions AS executions, activated_at::text
 FROM public.prompt_templates
 ORDER BY name, version;
 
@@ -70,18 +77,18 @@ SELECT %(name)s, coalesce(max(version), 0) + 1, %(category)s, %(purpose)s,
        %(model_config)s::jsonb, %(activate)s, %(actor)s, %(note)s
 FROM public.prompt_templates
 WHERE name = %(name)s
-RETURNING version;
+RETURNING name, version, is_active AS active;
 
 -- name: activate
 SELECT set_config('prompts.actor', %(actor)s, true);
 UPDATE public.prompt_templates SET is_active = true
 WHERE name = %(name)s AND version = %(version)s
-RETURNING version;
+RETURNING name, version;
 
 -- name: deactivate
 UPDATE public.prompt_templates SET is_active = false
 WHERE name = %(name)s AND is_active
-RETURNING version;
+RETURNING name, NULL AS version;
 
 -- name: rollback
 -- To the newest version below the active one that has been active before: done twice, it
@@ -94,22 +101,25 @@ WHERE t.name = %(name)s AND t.version = (
     JOIN public.prompt_templates a ON a.name = b.name AND a.is_active
     WHERE b.name = %(name)s AND b.version < a.version AND b.activation_log <> '[]'
 )
-RETURNING t.version;
+RETURNING t.name, t.version;
 
 -- name: all_guardrails
-SELECT name, guardrail_type, applies_to, severity, action, is_active
+SELECT name, guardrail_type AS type, applies_to, severity, action, is_active AS active
 FROM public.prompt_guardrails
 ORDER BY priority, name;
+
+-- name: one_guardrail
+SELECT name FROM public.prompt_guardrails WHERE name = %(name)s;
 
 -- name: set_guardrail
 UPDATE public.prompt_guardrails SET action = %(action)s, updated_at = now()
 WHERE name = %(name)s
-RETURNING action;
+RETURNING name, action;
 
 -- name: rehearse
 -- What was found is logged whatever the action was, so the log knows what a block would
 -- have stopped. Calls that were blocked anyway are left aside.
-SELECT x.prompt_name, count(*) AS calls,
+SELECT x.prompt_name AS prompt, count(*) AS calls,
        count(*) FILTER (WHERE x.guardrail_violations @> jsonb_build_array(
            jsonb_build_object('guardrail', %(name)s::text))) AS would_be_blocked
 FROM public.prompt_executions x
@@ -125,7 +135,8 @@ VALUES (%(name)s, %(hypothesis)s, %(prompt)s, %(control)s, %(treatment)s, %(perc
         %(metric)s, %(min_subjects)s, 'running', now(), %(actor)s);
 UPDATE public.prompt_templates
 SET ab_test_group = CASE version WHEN %(control)s THEN 'control' ELSE 'treatment' END
-WHERE name = %(prompt)s AND version IN (%(control)s, %(treatment)s);
+WHERE name = %(prompt)s AND version IN (%(control)s, %(treatment)s)
+RETURNING %(name)s AS name, 'running' AS status;
 
 -- name: experiment_stop
 UPDATE public.prompt_templates t SET ab_test_group = NULL
@@ -135,11 +146,12 @@ WHERE e.name = %(name)s AND e.status IN ('running', 'paused')
 UPDATE public.ab_test_experiments
 SET status = 'completed', ended_at = clock_timestamp(), winner = %(winner)s
 WHERE name = %(name)s AND status IN ('running', 'paused')
-RETURNING name;
+RETURNING name, winner;
 
 -- name: experiment
-SELECT name, template_name, control_version, treatment_version, treatment_percent::float8,
-       status, primary_metric, min_subjects, winner
+SELECT name, template_name AS prompt, status, primary_metric AS metric,
+       treatment_percent::float8 AS percent, min_subjects, control_version AS control,
+       treatment_version AS treatment
 FROM public.ab_test_experiments
 WHERE name = %(name)s;
 
@@ -162,31 +174,36 @@ WITH measured AS (
     GROUP BY subject_hash
 )
 SELECT coalesce(arm, '') AS arm, count(*) AS seen, count(value) AS measured,
-       coalesce(avg(value), 0), coalesce(var_samp(value), 0)
+       coalesce(avg(value), 0) AS mean, coalesce(var_samp(value), 0) AS variance
 FROM (SELECT CASE WHEN arms = 1 THEN arm ELSE 'both' END AS arm, value FROM subjects) s
 GROUP BY arm;
 
 -- name: performance
-SELECT name, version, is_active, total_executions, success_rate_percent::float8,
-       average_latency_ms::float8, executions_7d, p50_latency_ms_7d, p95_latency_ms_7d,
-       cost_usd_7d::float8
+SELECT name, version, is_active AS active, total_executions AS executions,
+       success_rate_percent::float8 AS U&"success\0025", average_latency_ms::float8 AS avg_ms,
+       executions_7d AS "7d", p50_latency_ms_7d AS p50_7d, p95_latency_ms_7d AS p95_7d,
+       cost_usd_7d::float8 AS cost_7d
 FROM public.v_template_performance
 ORDER BY name, version;
 
 -- name: errors
-SELECT created_at::text, prompt_name, version, source, error_type, error_message, latency_ms
+SELECT created_at::text AS at, prompt_name AS prompt, version, source, error_type AS error,
+       error_message AS message, latency_ms AS ms
 FROM public.v_recent_execution_errors
 ORDER BY created_at DESC
 LIMIT 20;
 
 -- name: violations
-SELECT guardrail, severity, action, is_active, violations::float8, executions,
-       blocked_executions, templates, last_seen_at::text
+SELECT guardrail, severity, action, is_active AS active, violations::float8 AS found,
+       executions AS calls, blocked_executions AS blocked, templates AS prompts,
+       last_seen_at::text AS last_seen
 FROM public.v_guardrail_violations_summary
 ORDER BY guardrail;
 
 -- name: experiments
-SELECT name, template_name, status, control_version, treatment_version,
-       treatment_percent::float8, control_subjects, treatment_subjects, srm_chi2::float8
+SELECT name, template_name AS prompt, status, control_version AS control,
+       treatment_version AS treatment, treatment_percent::float8 AS percent,
+       control_subjects AS subjects_c, treatment_subjects AS subjects_t,
+       srm_chi2::float8 AS chi2
 FROM public.v_active_ab_tests
 ORDER BY name;

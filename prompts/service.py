@@ -19,23 +19,22 @@ from typing import Any, NamedTuple
 from prompts import guardrails
 from prompts.builtin import GUARDRAILS, PROMPTS
 from prompts.errors import (
-    ConnectionFailedError,
     GuardrailBlockedError,
     InconsistentPromptError,
     PromptError,
-    StatementFailedError,
     UnknownPromptError,
 )
 from prompts.executions import ExecutionLog, LogRow, as_json, storable
-from prompts.experiments import CONTROL, TREATMENT, Split, arm
+from prompts.experiments import ARMS, Split, arm
 from prompts.guardrails import INPUT, OUTPUT, Finding, Guardrail
 from prompts.identity import subject_hash, uuid7
-from prompts.prompt import DATABASE, MAX_CHARS, Prompt, fill, given, make
-from prompts.store import COOL_DOWN_S, Link, Row, Source, statements
+from prompts.prompt import MAX_CHARS, Prompt, fill, given, make
+from prompts.store import COOL_DOWN_S, Link, Row, statements
 
 CACHE_S, FOR_EVER_S = 60.0, float("inf")
 READ_MS, WRITE_MS = 200, 2000
 MOST_CACHED = 1000
+MOST_MS = 2**31 - 1
 MESSAGE_CHARS = 10_000  # more of an error message is not even looked at
 NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 CAPTURES = ("none", "redacted", "full")
@@ -68,7 +67,7 @@ class PromptTemplateService:
 
     def __init__(
         self,
-        database: str | Source | None = None,
+        database: str | Link | None = None,
         secret_key: str = "",
         *,
         environment: str | None = None,
@@ -78,14 +77,11 @@ class PromptTemplateService:
     ) -> None:
         if capture not in CAPTURES:
             raise ValueError(f"capture is one of {', '.join(CAPTURES)}")
-        self._reads: Source | None
-        self._writes: Source | None
-        if isinstance(database, str):
-            # Two connections: a slow log must not keep anybody from a prompt.
-            self._reads = Link(database, answer_ms=READ_MS)
-            self._writes = Link(database, answer_ms=WRITE_MS)
-        else:
-            self._reads = self._writes = database
+        # Two connections: a slow log must not keep anybody from a prompt.
+        self._reads, self._writes = (
+            Link(database, answer_ms=limit) if isinstance(database, str) else database
+            for limit in (READ_MS, WRITE_MS)
+        )
         self._secret_key = secret_key
         self._environment = environment
         self._capture = capture
@@ -108,9 +104,9 @@ class PromptTemplateService:
 
     def close(self) -> None:
         """Close the connections. Nothing is waiting to be written."""
-        for source in (self._reads, self._writes):
-            if source is not None:
-                source.close()
+        for link in (self._reads, self._writes):
+            if link is not None:
+                link.close()
 
     # --- resolve ----------------------------------------------------------------------
 
@@ -124,41 +120,29 @@ class PromptTemplateService:
         """
         if not NAME.fullmatch(name) or not 0 < (version or 1) < 2**31:
             raise UnknownPromptError(name, version)
-        if version is not None:
-            return self._pinned(name, version)
+        key = name if version is None else (name, version)
+        statement = "served" if version is None else "version"
         served: _Served = (
-            self._lookup(name, self._cache_s, "served", _read_served, name=name)
+            self._lookup(key, statement, _read_served, name=name, version=version)
             or _Served()
         )
         if served.active is None:
-            if name in PROMPTS:
-                return PROMPTS[name]
-            raise served.damage or UnknownPromptError(name)
+            own = PROMPTS.get(name)
+            if own is not None and version in {None, own.version}:
+                return own
+            raise served.damage or UnknownPromptError(name, version)
         if served.split is not None and (hashed := self._hash(subject)):
             return served.arms[arm(served.split, hashed)]
         return served.active
 
-    def _pinned(self, name: str, version: int) -> Prompt:
-        asked = {"name": name, "version": version}
-        prompt: Prompt | None = self._lookup(
-            (name, version), FOR_EVER_S, "version", _read_version, **asked
-        )
-        if prompt is None:
-            prompt = PROMPTS.get(name)
-            if prompt is None or prompt.version != version:
-                raise UnknownPromptError(name, version)
-        return prompt
-
     def _guardrails(self) -> tuple[Guardrail, ...]:
-        found: tuple[Guardrail, ...] | None = self._lookup(
-            (), self._cache_s, "guardrails", _read_guardrails
-        )
+        found: tuple[Guardrail, ...] | None
+        found = self._lookup((), "guardrails", _read_guardrails)
         return GUARDRAILS if found is None else found
 
     def _lookup(
         self,
         key: object,
-        seconds: float,
         statement: str,
         read: Callable[[Sequence[Row]], Any],
         **asked: object,
@@ -179,11 +163,14 @@ class PromptTemplateService:
             kept = self._cache.get(key)
             if kept is None or time.monotonic() >= kept[0]:
                 try:
-                    value = read(self._reads.rows(QUERIES[statement], asked))
-                    # That there is no such version may change; a version never does.
-                    lasts = 0 if value is None else seconds
-                except (ConnectionFailedError, StatementFailedError) as error:
-                    self.trouble = error  # what is stale is better than nothing
+                    rows = self._reads.rows(QUERIES[statement], asked)
+                    value, lasts = read(rows), self._cache_s
+                    if (
+                        statement == "version"
+                    ):  # it never changes; that there is none may
+                        lasts = FOR_EVER_S if rows else 0
+                except PromptError as error:  # what is stale is better than nothing
+                    self.trouble = error
                     value, lasts = kept and kept[1], COOL_DOWN_S
                 kept = (time.monotonic() + lasts, value)
                 self._cache.pop(key, None)
@@ -220,11 +207,9 @@ class PromptTemplateService:
         Raises `GuardrailBlockedError`, which is logged already. None, of a model that
         said nothing, is an empty answer.
         """
+        texts = {"response": response or ""}
         checked = guardrails.check(
-            self._guardrails(),
-            call.prompt.category,
-            OUTPUT,
-            {"response": response or ""},
+            self._guardrails(), call.prompt.category, OUTPUT, texts
         )
         findings = call.findings + checked.findings
         call = call._replace(response=checked.values["response"], findings=findings)
@@ -274,7 +259,7 @@ class PromptTemplateService:
                 "ab_test_group": call.prompt.arm,
                 "subject_hash": call.subject_hash,
                 "status": status,
-                "latency_ms": latency_ms,
+                "latency_ms": round(min(max(float(latency_ms), 0), MOST_MS)),
                 "model": model,
                 "input_tokens": input_tokens,
                 "output_tokens": output_tokens,
@@ -312,39 +297,27 @@ class PromptTemplateService:
 # --- rows into values -----------------------------------------------------------------
 
 
-def _read_prompt(row: Row) -> Prompt:
-    """Read the first ten columns of the statements ``served`` and ``version``."""
-    return make(row[1:10], source=DATABASE, template_id=row[0])
-
-
-def _read_version(rows: Sequence[Row]) -> Prompt | None:
-    return _read_prompt(rows[0]) if rows else None
-
-
 def _read_served(rows: Sequence[Row]) -> _Served:
-    """Read the rows of ``served``: an active version first, then an experiment on it.
+    """Read the rows of ``served`` and ``version``: what is active, and an experiment on it.
 
     Deactivating every version switches the experiment off too. An experiment whose arm is
     gone or damaged is no experiment: everybody gets the active version.
     """
-    active: Prompt | None = None
-    damage = None
+    active = damage = split = None
     arms = {}
-    split = None
     for row in rows:
-        is_active, experiment_id, salt, percent, *versions = row[10:]
         try:
-            prompt = _read_prompt(row)
+            prompt = make(row)
         except InconsistentPromptError as error:
-            damage = error if is_active else damage
+            damage = error if row["is_active"] else damage
             continue
-        active = prompt if is_active else active
-        if prompt.version in versions:
-            name = (CONTROL, TREATMENT)[versions.index(prompt.version)]
-            arms[name] = prompt._replace(experiment_id=experiment_id, arm=name)
-            split = Split(experiment_id, salt, percent)
-    return _Served(active, split if len(arms) == 2 else None, arms, damage)  # noqa: PLR2004
+        if row["is_active"]:
+            active = prompt._replace(experiment_id=None, arm=None)
+        if prompt.arm:
+            arms[prompt.arm] = prompt
+            split = Split(row["experiment_id"], row["salt"], row["treatment_percent"])
+    return _Served(active, split if len(arms) == len(ARMS) else None, arms, damage)
 
 
 def _read_guardrails(rows: Sequence[Row]) -> tuple[Guardrail, ...]:
-    return tuple(map(Guardrail._make, rows))
+    return tuple(Guardrail(**row) for row in rows)

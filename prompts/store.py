@@ -1,36 +1,25 @@
 """The way from prompts/ to PostgreSQL: the only module here that knows the driver.
 
-Called by ``verification``, ``service`` and ``cli`` with a database URL. It never decides
-what an answer means, and it never lets a password into a message: libpq quotes what it
-could not read.
+Called by ``service``, by ``cli`` and by the package ``verification`` with a database URL.
+It never decides what an answer means, and it never lets a password into a message: libpq
+quotes what it could not read.
 """
 
-import contextlib
 import os
 import re
 import select
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any
 
 import psycopg2
-from psycopg2.extensions import (
-    POLL_OK,
-    POLL_READ,
-    make_dsn,
-    parse_dsn,
-)
+from psycopg2.extensions import POLL_OK, POLL_READ, make_dsn, parse_dsn
 from psycopg2.extensions import connection as Connection  # noqa: N812 (it is a class)
 
-from prompts.errors import (
-    ConnectionFailedError,
-    PromptError,
-    StatementFailedError,
-)
+from prompts.errors import ConnectionFailedError, PromptError, StatementFailedError
 
-CONNECT_TIMEOUT_S = 10
 LINK_CONNECT_S = 2.0
 LINK_GRACE_S = 0.3  # for an answer on its way when the server's own limit strikes
 COOL_DOWN_S = 5.0
@@ -38,58 +27,12 @@ COOL_DOWN_S = 5.0
 # Prompts are Unicode, whatever PGCLIENTENCODING says.
 _DEFAULTS = {"fallback_application_name": "prompts", "client_encoding": "UTF8"}
 
-Row = tuple[Any, ...]
-
-
-class Source(Protocol):
-    """Whatever answers statements: a `Link`, or a `Session` that is rolled back."""
-
-    def rows(
-        self, sql: str, parameters: Mapping[str, object] | None = None
-    ) -> list[Row]:
-        """Return the rows of the last statement."""
-        ...
-
-    def close(self) -> None:
-        """Close it."""
-        ...
-
-
-class Session:
-    """One connection, in a transaction that is only ever rolled back."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def rows(
-        self, sql: str, parameters: Mapping[str, object] | None = None
-    ) -> list[Row]:
-        """Return the rows of a statement; none if it is not a query."""
-        try:
-            with self._connection.cursor() as cursor:
-                cursor.execute(sql, parameters)
-                return cursor.fetchall() if cursor.description else []
-        except psycopg2.Error as error:
-            _explain(error, lost=bool(self._connection.closed))
-
-    @contextlib.contextmanager
-    def undone(self) -> Iterator[None]:
-        """Undo whatever the block does, whether it fails or not."""
-        self.rows("SAVEPOINT undone")
-        try:
-            yield
-        finally:
-            if not self._connection.closed:
-                self.rows("ROLLBACK TO SAVEPOINT undone")
-                self.rows("RELEASE SAVEPOINT undone")
-
-    def close(self) -> None:
-        """Close; the server rolls back what was done."""
-        self._connection.close()
+Row = dict[str, Any]  # by the names of the columns
+Parameters = Mapping[str, object] | None
 
 
 class Link:
-    """A connection for a service: opens when asked, answers in time, rests after failing.
+    """A connection: opens when asked, answers in time, rests after failing.
 
     The driver is used without blocking, so that a server that hangs, and not only one that
     is slow, costs no more than the limit. Each call is one message and so one transaction,
@@ -101,11 +44,13 @@ class Link:
         database_url: str,
         *,
         answer_ms: int,
+        connect_s: float | None = None,
         retries: int = 1,
         cool_down_s: float = COOL_DOWN_S,
     ) -> None:
         self._given = _read(database_url)
         self._answer_ms = answer_ms
+        self._connect_s = connect_s or LINK_CONNECT_S
         self._retries = retries
         self._cool_down_s = cool_down_s
         self._turn = threading.Lock()
@@ -114,9 +59,7 @@ class Link:
         self._rests_until = 0.0
         self._failed: PromptError | None = None
 
-    def rows(
-        self, sql: str, parameters: Mapping[str, object] | None = None
-    ) -> list[Row]:
+    def rows(self, sql: str, parameters: Parameters = None) -> list[Row]:
         """Return the rows of the last statement.
 
         A connection that breaks is opened again and asked again: every statement sent
@@ -129,8 +72,7 @@ class Link:
                 raise ConnectionFailedError(f"A moment ago: {self._failed}")
             for left in range(self._retries, -1, -1):
                 try:
-                    opened = self._open()
-                    return self._answer(opened, sql, parameters)
+                    return self._answer(self._open(), sql, parameters)
                 except ConnectionFailedError as error:
                     broke, self._connection = self._connection is not None, None
                     if not (broke and left):
@@ -159,45 +101,36 @@ class Link:
             self._connection, self._process = None, os.getpid()
         if self._connection is None:
             try:
-                opened = psycopg2.connect(
-                    make_dsn(**{**_DEFAULTS, **self._given}), async_=True
-                )
-                _wait(opened, LINK_CONNECT_S)
+                address = make_dsn(**{**_DEFAULTS, **self._given})
+                opened = psycopg2.connect(address, async_=True)
+                _wait(opened, self._connect_s)
             except psycopg2.Error as error:
                 raise _unreachable(self._given, error) from error
             self._connection = opened
         return self._connection
 
     def _answer(
-        self, opened: Connection, sql: str, parameters: Mapping[str, object] | None
+        self, opened: Connection, sql: str, parameters: Parameters
     ) -> list[Row]:
         limit = f"SET LOCAL statement_timeout = {self._answer_ms}; "
         try:
             with opened.cursor() as cursor:
                 cursor.execute(limit + sql, parameters)
                 _wait(opened, self._answer_ms / 1000 + LINK_GRACE_S)
-                return cursor.fetchall() if cursor.description else []
+                names = [column.name for column in cursor.description or ()]
+                rows = cursor.fetchall() if names else []
+                return [dict(zip(names, row, strict=True)) for row in rows]
         except psycopg2.Error as error:
             state = error.pgcode or ""
-            lost = not state or state.startswith(("08", "57P"))
-            if lost:
+            if not state or state.startswith(("08", "57P")):
                 opened.close()
-            _explain(error, lost=lost)
+                told = f"The connection to the database was lost: {_one_line(error)}"
+                raise ConnectionFailedError(told) from error
+            told = error.diag.message_primary or _one_line(error)
+            constraint = error.diag.constraint_name or ""
+            raise StatementFailedError(told, state, constraint) from error
         except ValueError as error:  # the driver, of half a character or a zero byte
             raise StatementFailedError(f"This is no text: {error}", "22021") from error
-
-
-def connect(database_url: str) -> Session:
-    """Open a session on any connection string libpq takes.
-
-    Raises `ConnectionFailedError`, which names host, port, database and user only.
-    """
-    given = _read(database_url)
-    patience = {"connect_timeout": str(CONNECT_TIMEOUT_S)}
-    try:
-        return Session(psycopg2.connect(make_dsn(**{**_DEFAULTS, **patience, **given})))
-    except psycopg2.Error as error:
-        raise _unreachable(given, error) from error
 
 
 def statements(path: Path) -> dict[str, str]:
@@ -247,9 +180,7 @@ def _wait(connection: Connection, seconds: float) -> None:
             raise psycopg2.OperationalError(f"no answer within {seconds:g} s")
 
 
-def _unreachable(
-    given: Mapping[str, str], error: psycopg2.Error
-) -> ConnectionFailedError:
+def _unreachable(given: Mapping[str, str], error: Exception) -> ConnectionFailedError:
     reason = _one_line(error)
     for secret in (given.get("password"), given.get("sslpassword")):
         reason = reason.replace(secret, "***") if secret else reason
@@ -258,17 +189,6 @@ def _unreachable(
     return ConnectionFailedError(
         f"Could not connect to the database ({where}): {reason}"
     )
-
-
-def _explain(error: psycopg2.Error, *, lost: bool) -> NoReturn:
-    if lost:
-        raise ConnectionFailedError(
-            f"The connection to the database was lost: {_one_line(error)}"
-        ) from error
-    reason = error.diag.message_primary or _one_line(error)
-    raise StatementFailedError(
-        reason, error.pgcode or "", error.diag.constraint_name or ""
-    ) from error
 
 
 def _one_line(error: Exception) -> str:

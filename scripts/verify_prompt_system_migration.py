@@ -7,11 +7,11 @@ import sys
 from errno import EBADF, EPIPE
 from pathlib import Path
 
-# Die of Ctrl-C at once instead of waiting for the server: nothing is ever committed.
-signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C does not wait for the server
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a bare checkout
 
-from prompts import errors, verification  # noqa: E402 (the lines above come first)
+from prompts import errors  # noqa: E402 (the lines above come first)
+from verification import report  # noqa: E402
 
 
 def main() -> int:
@@ -22,14 +22,14 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
     try:
-        sections = verification.verify(arguments.database_url)
+        sections = report.verify(arguments.database_url)
     except errors.ConnectionFailedError as error:
         print(error, file=sys.stderr)
         return 2
-    report = verification.as_json if arguments.json else verification.as_text
+    told = report.as_json if arguments.json else report.as_text
     try:
         with open(1, "w", encoding="utf-8", closefd=False) as out:
-            out.write(report(sections) + "\n")
+            out.write(told(sections) + "\n")
     except OSError as error:
         if error.errno not in {EPIPE, EBADF}:  # the reader left: the verdict stands
             raise

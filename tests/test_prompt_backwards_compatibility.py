@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from prompts import store
 from prompts.builtin import GUARDRAILS, PROMPTS
 from prompts.errors import (
     GuardrailBlockedError,
@@ -21,6 +20,7 @@ from prompts.errors import (
     UnknownPromptError,
 )
 from prompts.service import PromptTemplateService
+from prompts.store import Link
 
 # Read before any fixture cleans the environment.
 GIVEN_URL = os.environ.get("DATABASE_URL")
@@ -80,8 +80,11 @@ def url(request):
 @pytest.fixture
 def session(url):
     """Give a transaction on a migrated database; it is rolled back."""
-    with contextlib.closing(store.connect(url)) as session:
-        if session.rows("SELECT to_regclass('public.prompt_templates')") == [(None,)]:
+    link = Link(url, answer_ms=10_000, retries=0, cool_down_s=0)
+    with contextlib.closing(link) as session:
+        session.rows("BEGIN")
+        [found] = session.rows("SELECT to_regclass('public.prompt_templates') AS oid")
+        if found["oid"] is None:
             session.rows(UP.read_text("utf-8"))
         yield session
 
@@ -123,7 +126,7 @@ def activate(session, version, *, name="compat"):
 def active(session, name="compat"):
     """Return the active versions of a prompt."""
     sql = "SELECT version FROM prompt_templates WHERE is_active AND name = %(name)s"
-    return [version for (version,) in session.rows(sql, {"name": name})]
+    return [row["version"] for row in session.rows(sql, {"name": name})]
 
 
 def only_guardrail(session, action, kind="pii"):
@@ -365,8 +368,11 @@ class TestGuardrailBackwardsCompatibility:
             ("pii_detection_basic", "critical", "block"),
             ("toxic_content_filter", "high", "warn"),
             ("prompt_injection_detection", "high", "warn"),
-        ] == rows
-        assert rows == [(rule.name, rule.severity, rule.action) for rule in GUARDRAILS]
+        ] == [tuple(row.values()) for row in rows]
+        assert rows == [
+            {"name": rule.name, "severity": rule.severity, "action": rule.action}
+            for rule in GUARDRAILS
+        ]
 
     def test_no_active_guardrail_means_pass_through(self, session, service):
         """With every guardrail off, anything goes."""

@@ -34,7 +34,7 @@ _PASSED_ON = ("LD_LIBRARY_PATH", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE")
 _SHOWN_DIRECTORY = "/home/ada/project"
 _PARTS_OF_CHECKOUT = (
     "Makefile", "environments", "migrate", "migrations", "prompts", "pyproject.toml",
-    "requirements", "scripts",
+    "requirements", "scripts", "verification",
 )  # fmt: skip
 
 #: What may differ between two runs that are the same.

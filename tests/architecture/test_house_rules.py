@@ -14,7 +14,7 @@ from tests.fix_cli import CHECKOUT, process_environment
 
 PACKAGES = [
     name
-    for name in ("migrate", "prompts", "jobs", "emulator")
+    for name in ("migrate", "prompts", "jobs", "emulator", "verification")
     if (CHECKOUT / name).is_dir()
 ]
 FACES = {"__main__", "cli", "commands", "embedded", "render", "run_migration"}
@@ -41,6 +41,7 @@ LENGTHS = {
     "jobs": 400,
     "migrate": 400,
     "prompts": 400,
+    "verification": 400,
     "benchmarks": 400,
     "tests": 600,
     "scripts": 40,

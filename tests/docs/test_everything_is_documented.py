@@ -171,7 +171,14 @@ def test_pages_that_the_code_names_exist():
     """An error that sends its reader to a page sends to one that is there."""
     files = [
         path
-        for folder in ("migrate", "prompts", "scripts", "environments", "tests")
+        for folder in (
+            "migrate",
+            "prompts",
+            "verification",
+            "scripts",
+            "environments",
+            "tests",
+        )
         for path in (CHECKOUT / folder).rglob("*")
         if path.suffix in {".py", ".sh", ".sql", ".yaml"}
     ]

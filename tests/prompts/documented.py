@@ -1,4 +1,4 @@
-"""What docs/prompts.md takes from the code: the commands, and the detectors' figures.
+"""What docs/reference/prompts.md takes from the code: commands, detectors' figures.
 
 Called by the generated parts of that page. Holds no expectation.
 """

@@ -1,6 +1,6 @@
 """The labelled cases of the guardrails, and how well each detector does on them.
 
-Read by the tests and by docs/prompts.md, which prints `table`. Holds no expectation.
+Read by the tests and by docs/reference/prompts.md, which prints `table`. Holds no expectation.
 """
 
 from collections import Counter

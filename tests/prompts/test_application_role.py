@@ -46,16 +46,15 @@ def test_application_creates_and_moves_the_pointer(database, as_application):
     """A new version, its activation, the way back; its name is in the log."""
     source = Link(as_application, answer_ms=5_000, retries=0)
     with contextlib.closing(source):
-        version = catalogue.create(
-            source, NLU, "{{user_input}} {{grade_level}}", {}, "ada"
-        )
-        catalogue.activate(source, NLU, version, "ada")
-        back = catalogue.rollback(source, NLU, "bob")
+        given = {"name": NLU, "template_text": "{{user_input}} {{grade_level}}"}
+        made = catalogue.create(source, {**given, "actor": "ada"})
+        catalogue.activate(source, {**made, "actor": "ada"})
+        back = catalogue.rollback(source, {"name": NLU, "actor": "bob"})
 
     log = (
         "SELECT activation_log -> -1 ->> 'by' FROM prompt_templates WHERE version = {}"
     )
-    assert (2, 1) == (version, back)
+    assert (2, 1) == (made["version"], back["version"])
     assert [("ada",)] == database.rows(log.format(2))
     assert [("bob",)] == database.rows(log.format(f"1 AND name = '{NLU}'"))
 

@@ -56,7 +56,7 @@ def test_version_is_created_compared_activated_and_taken_back(database, prompts,
     listed = prompts("list")
     back = told("rollback", NLU)
 
-    assert {"name": NLU, "version": 2} == made
+    assert {"name": NLU, "version": 2, "active": False} == made
     assert "+Topics in {{user_input}} for grade {{grade_level}}?" in diff.out.split(
         "\n"
     )

@@ -32,7 +32,7 @@ def test_story_is_the_same_on_every_version(any_version_database, a_service):
             for _ in range(2):
                 assert service.log(call, latency_ms=n, cost_usd=0.001, input_tokens=5)
 
-        report = catalogue.report(source, "e")
+        report = catalogue.report(source, {"name": "e"})
         rehearsed = source.rows(
             QUERIES["rehearse"], {"name": "pii_detection_basic", "days": 1}
         )
@@ -40,9 +40,9 @@ def test_story_is_the_same_on_every_version(any_version_database, a_service):
             view: len(source.rows(QUERIES[view]))
             for view in ("performance", "errors", "violations", "experiments")
         }
-        catalogue.stop(source, "e", None)
+        catalogue.stop(source, {"name": "e", "winner": None})
 
-    assert 40 == sum(arm.seen for arm in report.arms.values())
-    assert [(NLU, 40, 30)] == rehearsed
+    assert 40 == sum(arm["seen"] for arm in report["arms"])
+    assert [{"prompt": NLU, "calls": 40, "would_be_blocked": 30}] == rehearsed
     assert {"performance": 2, "errors": 0, "violations": 3, "experiments": 1} == views
     assert [(40, 40)] == counters(database)

@@ -7,6 +7,7 @@ import psycopg2
 import pytest
 
 from prompts import catalogue, export
+from prompts.prompt import make
 from prompts.store import Link
 from tests.fix_cli import CHECKOUT
 from tests.prompts.payload import NLU, VALUES, add_version, run
@@ -34,7 +35,8 @@ def create(database, text=TEXT, **fields):
     """Write the next version, as the command line does."""
     source = Link(database.dsn, answer_ms=5_000, retries=0)
     with contextlib.closing(source):
-        return catalogue.create(source, NLU, text, fields, "ada")
+        given = {"name": NLU, "template_text": text, "actor": "ada", **fields}
+        return catalogue.create(source, given)["version"]
 
 
 def test_exported_prompt_is_applied_by_the_engine_and_served(
@@ -64,7 +66,7 @@ def exported_sql(database, version, *, activate=False):
     """Return the migration of a version."""
     source = Link(database.dsn, answer_ms=5_000, retries=0)
     with contextlib.closing(source):
-        prompt = catalogue.as_prompt(catalogue.details(source, NLU, version))
+        prompt = make(catalogue.details(source, {"name": NLU, "version": version}))
         return export.migration(prompt, "", activate=activate)
 
 

@@ -26,9 +26,8 @@ def test_activations_at_once_leave_one_active_version(database):
 
     def work(n):
         for version in (n + 1, (n + 3) % 8 + 1):
-            move = functools.partial(
-                catalogue.activate, name=NLU, version=version, actor=f"p{n}"
-            )
+            given = {"name": NLU, "version": version, "actor": f"p{n}"}
+            move = functools.partial(catalogue.activate, given=given)
             as_person(database, move)
             done.append(version)
 
@@ -46,9 +45,8 @@ def test_creations_at_once_get_different_numbers(database):
         text = f"{n}: {{{{user_input}}}} {{{{grade_level}}}}"
 
         def create(link):
-            versions.extend(
-                catalogue.create(link, NLU, text, {}, f"p{n}") for _ in range(8)
-            )
+            given = {"name": NLU, "template_text": text, "actor": f"p{n}"}
+            versions.extend(catalogue.create(link, given)["version"] for _ in range(8))
 
         as_person(database, create)
 
@@ -67,10 +65,8 @@ def test_activation_and_log_do_not_lose_each_other(database, service):
                 service.forget()
                 service.log(service.render(NLU, VALUES))
             else:
-                version = turn % 2 + 1
-                move = functools.partial(
-                    catalogue.activate, name=NLU, version=version, actor="p"
-                )
+                given = {"name": NLU, "version": turn % 2 + 1, "actor": "p"}
+                move = functools.partial(catalogue.activate, given=given)
                 as_person(database, move)
 
     together(5, work)

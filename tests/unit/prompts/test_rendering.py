@@ -31,7 +31,9 @@ def make(text, *, variables=None, config=None):
     """Make a prompt whose declaration fits, unless told otherwise."""
     used = tuple(dict.fromkeys(PLACEHOLDER.findall(text)))
     declared = used if variables is None else variables
-    return prompts.make(("test", 1, "c", "p", "", None, text, declared, config or {}))
+    words = {"category": "c", "purpose": "p", "description": "", "system_prompt": None}
+    rest = {"template_text": text, "variables": declared, "model_config": config or {}}
+    return prompts.make({"name": "test", "version": 1, **words, **rest})
 
 
 @given(st.lists(st.tuples(literals, names), max_size=6), literals, st.data())

@@ -14,11 +14,13 @@ MIGRATION = CHECKOUT / "migrations" / "0001_enterprise_prompt_system_phase1.sql"
 
 def shipped(name="greeting", text="Hello {{who}}"):
     """Make a prompt to export."""
-    return make((name, 3, "c", "p", "", None, text, ("who",), {}))
+    words = {"category": "c", "purpose": "p", "description": "", "system_prompt": None}
+    rest = {"template_text": text, "variables": ("who",), "model_config": {}}
+    return make({"name": name, "version": 3, **words, **rest})
 
 
 def test_seed_section_is_what_the_code_says():
-    """One source: to change a seed, change builtin.py and write the section again."""
+    """One source: to change a seed, change seeds.toml and write the section again."""
     sql = MIGRATION.read_text("utf-8")
 
     section = re.search(
