@@ -177,6 +177,31 @@ def standing(
     return Standing.UNCLEAR if unclear else Standing.MISSING
 
 
+class Holders(NamedTuple):
+    """Who holds a role; ``unclear``: a custom role may give it to more."""
+
+    members: tuple[str, ...]
+    unclear: bool = False
+
+
+def holders(
+    grant: Grant, policies: Mapping[str, Sequence[Binding] | None], project: str
+) -> Holders | None:
+    """Return whoever may do what a grant is for; None where a policy is hidden."""
+    fitting = {grant.need.role, *COVERED_BY.get(grant.need.role, ANYTHING)}
+    found: dict[str, None] = {}
+    unclear = False
+    for resource in dict.fromkeys((grant.resource, project_resource(project))):
+        policy = policies.get(resource)
+        if policy is None:
+            return None
+        for binding in policy:
+            if binding.role in fitting:
+                found |= dict.fromkeys(binding.members)
+            unclear |= not binding.role.startswith("roles/")
+    return Holders(tuple(found), unclear)
+
+
 # --- as commands ----------------------------------------------------------------------
 
 

@@ -35,6 +35,8 @@ class Local(NamedTuple):
     engine_exit: int = 0
     engine_said: str = ""
     engine_late: bool = False
+    #: Whether the environment's trigger makes its builds wait for somebody's approval.
+    approval: bool = False
 
 
 class Remote(NamedTuple):

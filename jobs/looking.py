@@ -6,8 +6,9 @@ the secret stays in an `Address` that hides it. A question that is refused becom
 """
 
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 from jobs import buildfile, engine, source, tidy
 from jobs.access import grants, project_resource, repository_of
 from jobs.address import DEFAULT_SOCKET, Address
-from jobs.config import Target
+from jobs.config import TRIGGERS, Target, load_trigger
 from jobs.errors import BadAddress, Denied, LaunchError, NoCredentials, NotFound
 from jobs.facts import Facts, Local, Remote, Unknown, Unreadable
 from jobs.imagefiles import Stage, image_of, stage_built
@@ -47,25 +48,49 @@ def asked(ask: Callable[[], T]) -> T | Unknown:
         return Unknown(str(error), denied=isinstance(error, Denied))
 
 
+class _Crew:
+    """Asks in threads that nobody has to wait for: Ctrl-C ends a look at once.
+
+    Not Python's own pool: its end, and the interpreter's, wait for every thread.
+    """
+
+    def __init__(self) -> None:
+        self._room = threading.BoundedSemaphore(AT_ONCE)
+
+    def submit(self, ask: Callable[[], T]) -> Future[T]:
+        """Begin to ask."""
+        future: Future[T] = Future()
+
+        def work() -> None:
+            with self._room:
+                try:
+                    future.set_result(ask())
+                except BaseException as error:  # noqa: BLE001 - raised by `result`
+                    future.set_exception(error)
+
+        threading.Thread(target=work, daemon=True).start()
+        return future
+
+
 def look(
     target: Target, cloud: Cloud, root: Path, environment: Mapping[str, str]
 ) -> Facts:
     """Gather everything about an environment."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        local = pool.submit(_local, target, root, environment)
-        # First and alone: without credentials no other question is worth asking.
-        number = asked(lambda: cloud.projects.number(target.project))
-        account = _build_account(target, cloud)
-        remote = _remote(target, cloud, pool, number, account)
-        caller = asked(cloud.projects.caller)
-        sockets = frozenset(p for p in _sockets(remote.address) if Path(p).exists())
-        return Facts(
-            local=local.result(),
-            remote=remote,
-            caller="" if isinstance(caller, Unknown) else caller,
-            here=bool(target.endpoint),
-            sockets=sockets,
-        )
+    crew = _Crew()
+    local = crew.submit(lambda: _local(target, root, environment))
+    # First and alone: without credentials no other question is worth asking.
+    number = asked(lambda: cloud.projects.number(target.project))
+    account = _build_account(target, cloud)
+    remote = _remote(target, cloud, crew, number, account)
+    caller = asked(cloud.projects.caller)
+    sockets = frozenset(p for p in _sockets(remote.address) if Path(p).exists())
+    return Facts(
+        local=local.result(),
+        remote=remote,
+        caller="" if isinstance(caller, Unknown) else caller,
+        here=bool(target.endpoint),
+        sockets=sockets,
+    )
 
 
 def _sockets(address: object) -> tuple[str, ...]:
@@ -85,14 +110,14 @@ def _build_account(target: Target, cloud: Cloud) -> str | Unknown:
 def _remote(
     target: Target,
     cloud: Cloud,
-    pool: ThreadPoolExecutor,
+    crew: _Crew,
     number: str | Unknown | None,
     account: str | Unknown,
 ) -> Remote:
     """Ask everything at once; collect in order."""
 
     def begin(ask: Callable[[], T]) -> Future[T | Unknown]:
-        return pool.submit(asked, ask)
+        return crew.submit(lambda: asked(ask))
 
     projects = cloud.projects
     named = "" if isinstance(account, Unknown) else account
@@ -241,7 +266,17 @@ def _local(target: Target, root: Path, environment: Mapping[str, str]) -> Local:
         engine_exit=answer.exit_code,
         engine_said=answer.said,
         engine_late=answer.late,
+        approval=_approval(root, target),
     )
+
+
+def _approval(root: Path, target: Target) -> bool:
+    """Read it in the trigger's file; one that is wrong is told by ``trigger``."""
+    directory = root / TRIGGERS
+    if not (directory / f"{target.env}.yaml").exists():
+        return False
+    found = asked(lambda: load_trigger(target.env, str(directory)))
+    return not isinstance(found, Unknown) and found.approval
 
 
 def _image(

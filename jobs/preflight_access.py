@@ -14,6 +14,7 @@ from jobs.access import (
     account_resource,
     command,
     grants,
+    holders,
     project_resource,
     standing,
 )
@@ -129,5 +130,58 @@ def service_roles(target: Target, facts: Facts) -> list[Finding]:
     return found or fine("role", "the service accounts hold the roles they need")
 
 
+# --- those who approve and rotate -----------------------------------------------------
+
+_MAY = {
+    Who.APPROVER: "may approve a build that waits for it",
+    Who.ROTATOR: "may change the address in the secret",
+}
+#: How many are named; a large group of owners is not listed whole.
+_NAMED = 4
+
+
+def people(target: Target, facts: Facts) -> list[Finding]:
+    """See who approves builds that wait, and who rotates the secret: others' work.
+
+    Nothing here forbids a launch, which needs neither of them.
+    """
+    if not facts.remote.policies.get(project_resource(target.project)):
+        return []  # hidden, or not kept here: `service_roles` has said so
+    wanted = {Who.APPROVER: facts.local.approval, Who.ROTATOR: True}
+    firsts: dict[Who, Grant] = {}
+    for grant in needed(target, facts):
+        if wanted.get(grant.need.who):
+            firsts.setdefault(grant.need.who, grant)
+    return [
+        found for grant in firsts.values() for found in _judged(target, facts, grant)
+    ]
+
+
+def _judged(target: Target, facts: Facts, grant: Grant) -> list[Finding]:
+    """Say who may, and warn where it is nobody, or nobody else, or an account of ours."""
+    found = holders(grant, facts.remote.policies, target.project)
+    if found is None:
+        return []
+    who, may = grant.need.who, _MAY[grant.need.who]
+    members, cure = found.members, command(grant)
+    warnings = []
+    if not members and not found.unclear:
+        warnings.append((f"nobody {may}", cure))
+    if who is Who.APPROVER and members == (facts.caller,):
+        warnings.append((f"only you {may}: nobody else looks at what you launch", cure))
+    warnings += [
+        (f"{member} {may}: an account that runs migrations should not", "")
+        for member in members
+        if member in {f"serviceAccount:{email}" for email in facts.remote.accounts}
+    ]
+    if warnings:
+        return [Finding("people", Weight.WARNING, t, cure=c) for t, c in warnings]
+    if not members:
+        return fine("people", f"a custom role says who {may}")
+    more = len(members) - _NAMED
+    named = ", ".join(members[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return fine("people", f"{named} {may}")
+
+
 #: In the order they are told.
-CHECKS: Sequence[Check] = (accounts, own_roles, service_roles)
+CHECKS: Sequence[Check] = (accounts, own_roles, service_roles, people)

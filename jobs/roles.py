@@ -209,6 +209,7 @@ COVERED_BY: Mapping[str, tuple[str, ...]] = {
         *_EDITOR, "roles/viewer", "roles/cloudbuild.builds.editor",
         "roles/cloudbuild.builds.approver",
     ),
+    "roles/cloudbuild.builds.approver": _EDITOR,
     "roles/iam.serviceAccountUser": (*_EDITOR, "roles/iam.serviceAccountAdmin"),
     "roles/storage.objectCreator": ("roles/storage.objectUser", "roles/storage.admin"),
     "roles/storage.objectViewer": ("roles/storage.objectUser", "roles/storage.admin"),
@@ -222,6 +223,9 @@ COVERED_BY: Mapping[str, tuple[str, ...]] = {
         "roles/artifactregistry.admin",
     ),
     "roles/secretmanager.secretAccessor": (*ANYTHING, "roles/secretmanager.admin"),
+    "roles/secretmanager.secretVersionManager": (
+        *_EDITOR, "roles/secretmanager.admin", "roles/secretmanager.secretVersionAdder",
+    ),
     "roles/cloudsql.client": (*_EDITOR, "roles/cloudsql.editor", "roles/cloudsql.admin"),
     "roles/cloudsql.instanceUser": (*ANYTHING, "roles/cloudsql.admin"),
     "roles/compute.networkUser": (*_EDITOR, "roles/compute.networkAdmin"),

@@ -1,7 +1,5 @@
 """Each of the least roles, taken away, is named by the preflight: whose, where, the command."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 
 from emulator.policy import ROLES
@@ -9,7 +7,7 @@ from jobs.access import grants
 from jobs.facts import Facts
 from jobs.findings import Weight
 from jobs.gcp.cloud import connect
-from jobs.looking import _remote, asked
+from jobs.looking import _Crew, _remote, asked
 from jobs.preflight_access import CHECKS, OWN
 from jobs.roles import Who
 from tests.fix_emulator import PROJECT, REGION
@@ -42,9 +40,8 @@ def findings(checkout):
     local = some_facts(target).local
 
     def look():
-        with ThreadPoolExecutor(12) as pool:
-            number = asked(lambda: cloud.projects.number(PROJECT))
-            remote = _remote(target, cloud, pool, number, account)
+        number = asked(lambda: cloud.projects.number(PROJECT))
+        remote = _remote(target, cloud, _Crew(), number, account)
         facts = Facts(local, remote, caller=PERSON)
         return [f for check in CHECKS for f in check(target, facts)]
 

@@ -9,7 +9,7 @@ from google.cloud.devtools import cloudbuild_v1
 
 from jobs.cli import main
 from tests.fix_emulator import PARENT, PROJECT, REGION, SECONDS
-from tests.fix_story import BUILD
+from tests.fix_story import BUILD, PERSON
 
 REPOSITORY = f"{PARENT}/connections/github/repositories/backend"
 TRIGGER = f"repository: {REPOSITORY}\nbranch: ^main$\napproval: true\n"
@@ -176,6 +176,21 @@ def test_a_project_that_is_not_there_is_found_by_the_preflight(
     assert "→ gcloud projects list" in said
 
 
+def test_a_job_name_that_would_be_too_long_is_found_by_the_preflight(
+    story, verb, monkeypatch
+):
+    """Each part of it may be long, both together may not."""
+    env = "a-very-long-environment"
+    made = story.checkout(env, PRIVATE, name="and-a-long-name-of-a-migration")
+    monkeypatch.chdir(made.root)
+
+    code, said = verb("launch", env)
+
+    assert 4 == code
+    assert "✗ name: " in said
+    assert f"environments/{env}.yaml" in said
+
+
 def test_grants_are_printed_as_commands(verb, checkout):
     """With the project's number looked up; a shell could run it as it stands."""
     code, said = verb("doctor", "prod", "--print-grants")
@@ -225,3 +240,26 @@ def test_a_role_taken_away_is_named(verb, story, member, role, says):
     forbids = role != "roles/iam.securityReviewer"
     assert (4 if forbids else 0) == code, said
     assert 0 == whole, seen
+
+
+def test_nobody_left_to_approve_or_rotate_is_told(verb, story):
+    """With the commands; a launch needs neither, so it is not forbidden."""
+    roles = (
+        "roles/cloudbuild.builds.approver",
+        "roles/secretmanager.secretVersionManager",
+    )
+    story.grant(*((PERSON, role) for role in roles))
+
+    code, said = verb("doctor", "prod", "--output", "json")
+    story.grant()
+    whole = verb("doctor", "prod")[1]
+
+    told = [f for f in map(json.loads, said.splitlines()) if f.get("check") == "people"]
+    assert 0 == code
+    assert ["nobody may approve", "nobody may change"] == [
+        " ".join(f["what"].split()[:3]) for f in told
+    ]
+    assert all(
+        f"--role={role}" in f["cure"] for role, f in zip(roles, told, strict=True)
+    )
+    assert f"{PERSON} may approve a build that waits for it" in whole

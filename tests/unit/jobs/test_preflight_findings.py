@@ -520,11 +520,11 @@ def test_findings_are_told_to_people_and_to_machines():
     assert "→ gcloud compute networks vpc-access connectors create" in text
     assert "✓" in text
     assert "✓" not in quiet
-    assert text.endswith("1 of 16 findings would make a launch of dev fail")
+    assert text.endswith("1 of 17 findings would make a launch of dev fail")
     assert ["fatal", "warning"] == [line.get("weight") for line in lines[:-1]]
-    assert {"event": "Examined", "env": "dev", "findings": 16, "forbid": 1} == lines[-1]
+    assert {"event": "Examined", "env": "dev", "findings": 17, "forbid": 1} == lines[-1]
     assert "nothing keeps dev from being launched" == good
-    assert 16 == len(doctor.as_json("dev", judged(), quiet=False).splitlines()) - 1
+    assert 17 == len(doctor.as_json("dev", judged(), quiet=False).splitlines()) - 1
 
 
 def test_a_custom_role_may_hold_what_is_needed():
