@@ -259,6 +259,12 @@ class BuildRun:
         step = self.build.steps[number]
         prefix = buildspec.label(self.build, number)
         secrets = self._secrets(number)
+        struck = self.world.faults.strike("step", id=step.id, **self._facts)
+        for fault in struck:
+            if fault.do == "hold":
+                self.world.faults.hold(f"step {step.id}", self._stopped.is_set)
+        if self._verdict is not None:
+            return 1, False, "the build was over before it began"
         try:
             process = self.workshop.start(
                 number,
@@ -272,7 +278,9 @@ class BuildRun:
             self._running.add(process)
         if self._verdict is not None:
             process.stop(_CANCEL_GRACE)
-        for fault in self.world.faults.strike("step", id=step.id, **self._facts):
+        for fault in struck:
+            if fault.do != "kill":
+                continue
             signal = [fault.number_of("signal", _KILL)]
             timer = threading.Timer(fault.seconds(), process.send, signal)
             timer.daemon = True

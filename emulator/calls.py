@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from emulator.faults import Fault
@@ -112,14 +112,19 @@ def permission_for(service: str, method: str, request: Any) -> str:
 
 
 class Gate:
-    """The faults at a call: before it (errors, delay, quota) and after it (lost reply)."""
+    """The faults at a call: before it (errors, delay, quota) and after it (lost reply).
+
+    ``gone`` tells whether the caller has given up; over plain HTTP nobody can tell.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._lock = threading.Lock()
         self._recent: dict[int, deque[float]] = {}
 
-    def enter(self, name: str, principal: str) -> list[Fault]:
+    def enter(
+        self, name: str, principal: str, gone: Callable[[], bool] = bool
+    ) -> list[Fault]:
         """Strike the faults of a method before it has any effect."""
         if not self._world.faults.any_at("rpc"):
             return []
@@ -133,13 +138,18 @@ class Gate:
                 raise _as_told(fault)
             elif fault.do == "quota":
                 self._spend(fault)
-        return [fault for fault in struck if fault.do == "lose_reply"]
+            elif fault.do == "hold":
+                self._world.faults.hold(name, gone)
+                if gone():
+                    raise Problem(Code.CANCELLED, "The caller has gone.")
+        return [fault for fault in struck if fault.do in {"lose_reply", "hold_reply"}]
 
-    @staticmethod
-    def leave(struck: Sequence[Fault]) -> None:
-        """The effect has happened; the reply may be lost."""
+    def leave(self, struck: Sequence[Fault], gone: Callable[[], bool] = bool) -> None:
+        """The effect has happened; the reply may be lost, or late."""
         for fault in struck:
-            raise _as_told(fault)
+            if fault.do == "lose_reply":
+                raise _as_told(fault)
+            self._world.faults.hold(fault.conditions.get("method", "*"), gone)
 
     def _spend(self, fault: Fault) -> None:
         now, most = time.monotonic(), fault.number_of("per_minute", 60)

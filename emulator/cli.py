@@ -175,6 +175,7 @@ def serve(world: World, given: argparse.Namespace) -> None:
         signal.signal(number, lambda *_: stop.set())
     print(json.dumps(announcement(world, given)), flush=True)
     stop.wait()
+    world.faults.load(())  # nothing is held any longer
     server.stop(0)
     http.shutdown()
     for halt in list(world.stoppers.values()):

@@ -8,12 +8,12 @@ the places and what can be done there.
 
 import fnmatch
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 # place → what can be done there
 PLACES: Mapping[str, frozenset[str]] = {
-    "rpc": frozenset({"error", "lose_reply", "slow", "quota"}),
+    "rpc": frozenset({"error", "lose_reply", "slow", "quota", "hold", "hold_reply"}),
     "log": frozenset({"late", "lost", "hold", "duplicate", "suppress"}),
     "tail": frozenset({"lag", "end"}),
     "job": frozenset({"not_ready", "slow"}),
@@ -21,12 +21,20 @@ PLACES: Mapping[str, frozenset[str]] = {
         {"never_start", "start_late", "image_pull_failure", "report_failed", "stale"}
     ),
     "task": frozenset({"kill"}),
-    "step": frozenset({"kill"}),
+    "step": frozenset({"kill", "hold"}),
     "build": frozenset(
-        {"stay_queued", "push_denied", "internal_error", "fetch_failed"}
+        {
+            "stay_queued",
+            "ask_approval",
+            "push_denied",
+            "internal_error",
+            "fetch_failed",
+        }
     ),
     "event": frozenset({"disable_secret", "destroy_secret", "delete_connector"}),
 }
+#: How soon something held notices that nobody waits for it any more.
+_LOOK = 0.05
 _SETTINGS = {
     "at", "do", "times", "skip", "seconds", "code", "message", "lines", "until_line",
     "where", "signal", "after_line", "per_minute", "step", "secret", "version",
@@ -119,14 +127,27 @@ class Faults:
 
     def __init__(self, script: Sequence[Fault] = ()) -> None:
         self._lock = threading.Lock()
+        self._another = threading.Condition(self._lock)
         self._script = tuple(script)
         self._matched: dict[int, int] = {}
+        #: What is being held just now, by name.
+        self.held: list[str] = []
 
     def load(self, script: Sequence[Fault]) -> None:
         """Put another script in force; all counts start again."""
         with self._lock:
             self._script = tuple(script)
             self._matched = {}
+            self._another.notify_all()
+
+    def hold(self, name: str, gone: Callable[[], bool]) -> None:
+        """Wait until another script is put in force, or nobody waits any more."""
+        with self._another:
+            script = self._script
+            self.held.append(name)
+            while self._script is script and not gone():
+                self._another.wait(_LOOK)
+            self.held.remove(name)
 
     def any_at(self, place: str) -> bool:
         """Tell whether the script says anything about a place (cheap)."""

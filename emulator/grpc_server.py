@@ -5,6 +5,7 @@ what a service does.
 """
 
 import logging
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,15 +35,23 @@ class _Handler:
     def __init__(self, binding: Binding) -> None:
         self._binding = binding
 
+    def _noted(self, context: grpc.ServicerContext) -> float:
+        """How long the caller waits; it is kept, for whoever asks that all have an end."""
+        left = context.time_remaining()
+        seconds = math.inf if left is None else left
+        self._binding.note(seconds)
+        return seconds
+
     def unary(self, request: Any, context: grpc.ServicerContext) -> bytes:
         """One request, one answer."""
-        left = context.time_remaining()
+        left = self._noted(context)
         try:
             return self._binding.answer(
                 request,
                 _metadata(context),
-                60.0 if left is None else left,
+                left,
                 lambda told: told.SerializeToString(),
+                lambda: not context.is_active(),
             )
         except Problem as problem:
             context.abort(_STATUS[int(problem.code)], problem.message)
@@ -55,6 +64,7 @@ class _Handler:
         self, requests: Iterator[Any], context: grpc.ServicerContext
     ) -> Iterator[bytes]:
         """Requests in, answers out, until either side ends it."""
+        self._noted(context)
         ended = threading.Event()
         context.add_callback(ended.set)
         try:

@@ -66,6 +66,12 @@ class Binding:
             else kind.FromString(data)
         )
 
+    def note(self, seconds: float) -> None:
+        """Keep how long a caller is ready to wait: without a deadline, for ever."""
+        with self._world.lock:
+            known = self._world.patience.get(self.name, 0.0)
+            self._world.patience[self.name] = max(known, seconds)
+
     def _call(self, metadata: Mapping[str, str], seconds: float) -> Call:
         principal = principal_of(metadata)
         left = min(seconds, _LONGEST)
@@ -77,10 +83,11 @@ class Binding:
         metadata: Mapping[str, str],
         seconds: float,
         write: Callable[[Any], bytes],
+        gone: Callable[[], bool] = bool,
     ) -> bytes:
-        """Carry out a call; `Problem` when it is refused."""
+        """Carry out a call; `Problem` when it is refused. ``gone``: its caller is."""
         call = self._call(metadata, seconds)
-        lost = self._gate.enter(self.name, call.principal)
+        lost = self._gate.enter(self.name, call.principal, gone)
         permission = permission_for(self._service, self.rpc.method, request)
         resource = resource_of(request)
         allowed = self._world.policy.allows(call.principal, permission, resource)
@@ -90,7 +97,7 @@ class Binding:
         told = raw(self._method(request, call))
         with self._world.lock:
             data = write(told)
-        self._gate.leave(lost)
+        self._gate.leave(lost, gone)
         return data
 
     def answers(

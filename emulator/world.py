@@ -154,6 +154,8 @@ class World:
         # Cloud SQL instances: the directory of a server of this machine with its socket.
         self.instances: dict[str, Path] = {}
         self.stoppers: dict[str, Callable[[], None]] = {}
+        # How long the most patient caller of a method was ready to wait, in seconds.
+        self.patience: dict[str, float] = {}
         self.scratch = Path(tempfile.mkdtemp(prefix="emulator-"))
         self.home = self.scratch / "home"
         self.home.mkdir()

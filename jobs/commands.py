@@ -177,6 +177,8 @@ def cancel(call: Call) -> int:
     for build in tidy.active_builds(cloud, target):
         name = BuildName(target.project, target.region, build.id)
         tidy.cancel_build(cloud, name, tell, "python -m jobs cancel")
+        # Its step may be making the job just now, which has to go as well.
+        tidy.wait_for_end(cloud, name)
         ended.append(f"build {build.id}")
     for job in tidy.jobs_of(cloud, target):
         left = tidy.make_sure_gone(cloud, target, JobName.parse(job.name), tell)

@@ -1,16 +1,19 @@
 """A user's checkout that can be launched: an emulated project, a database behind its secret.
 
-``checkout.jobs("launch", "rehearsal")`` types a command; ``checkout.migration(name, text)``
+``checkout.jobs("launch", "rehearsal")`` types a command, ``checkout.inside(…)`` does the same
+in this process; ``checkout.migration(name, text)``
 writes a file; ``checkout.left()`` tells which jobs are left in the cloud.
 """
 
+import contextlib
+import io
 import subprocess
 import sys
 
 import pytest
 
 from tests.fix_cli import CHECKOUT, process_environment
-from tests.fix_emulator import _stopped, launch
+from tests.fix_emulator import _stopped, all_in_time, launch
 
 PROJECT, REGION = "rehearsal-project", "us-central1"
 
@@ -43,6 +46,26 @@ class Checkout:
         out, _ = process.communicate(timeout=60)
         return process.returncode, out
 
+    def inside(self, *arguments, **more):
+        """Do the same in this process, where Google's libraries are loaded once."""
+        from jobs.cli import main
+
+        said = io.StringIO()
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.redirect_stdout(said),
+            contextlib.redirect_stderr(said),
+        ):
+            patch.chdir(self.directory)
+            for name, value in {**self.emulator.environment(), **more}.items():
+                patch.setenv(name, value)
+            return main(arguments), said.getvalue()
+
+    def next_launch(self):
+        """Launch once more, in this process, up to a build that fetches no source."""
+        self.emulator.faults({"at": "build", "do": "fetch_failed"})
+        return self.inside("launch", "rehearsal")
+
     def left(self):
         """Return the jobs that are left in the cloud."""
         return self.emulator.state()["jobs"]
@@ -58,6 +81,7 @@ def rehearsal_cloud(tmp_path_factory):
             repositories=["migrations"],
         )
         yield emulator
+        all_in_time(emulator)
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ PROJECT, REGION = "rehearsal", "europe-west1"
 PARENT = f"projects/{PROJECT}/locations/{REGION}"
 SECONDS = 30
 GRACE = 5
+#: gRPC rounds a deadline up to some three digits when it tells it the other side.
+ROUNDED = 1.01
 
 
 class Emulator:
@@ -120,6 +122,22 @@ def shared_emulator(tmp_path_factory) -> Iterator[Emulator]:
     running = launch(tmp_path_factory.mktemp("emulator"), "--state-page")
     with _stopped(running):
         yield running
+
+
+def all_in_time(running: Emulator) -> None:
+    """Assert that every call that was made to an emulator had a deadline of ours."""
+    from jobs.gcp.clients import SLOW_CALL_S
+    from jobs.gcp.logs import TAIL_S
+
+    waited = running.state()["deadlines"]
+    most = {"LoggingServiceV2.TailLogEntries": TAIL_S}
+    endless = {
+        method: seconds
+        for method, seconds in waited.items()
+        if seconds is None or seconds > most.get(method, SLOW_CALL_S) * ROUNDED
+    }
+    assert waited, "nothing was called"
+    assert {} == endless, "calls without an explicit deadline"
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ import yaml
 from jobs import access
 from jobs.config import Target, target_from
 from tests.fix_cli import CHECKOUT, SECONDS, Finished, process_environment
-from tests.fix_emulator import PROJECT, REGION, Emulator, _stopped, launch
+from tests.fix_emulator import PROJECT, REGION, Emulator, _stopped, all_in_time, launch
 
 NUMBER = "123456789012"
 PERSON = "user:developer@example.com"
@@ -169,3 +169,4 @@ def story(tmp_path_factory) -> Iterator[Story]:
             connectors=["ready-connector"],
         )
         yield Story(emulator, home)
+        all_in_time(emulator)

@@ -306,7 +306,7 @@ class ScriptedLogs:
         if "build_id" in query:
             yield from [*self.s.build_entries, *self.s.build_entries]
         elif self.s.executions:
-            yield from self.s.entries
+            yield from (e for e in self.s.entries if e.timestamp >= since)
 
 
 class ScriptedSecrets:

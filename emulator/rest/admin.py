@@ -16,6 +16,8 @@ from emulator.rest.page import PAGE
 from emulator.world import World
 
 MOST_LINES = 2000
+#: gRPC's own "no deadline" is a very late one.
+A_YEAR = 31_536_000.0
 
 
 class Admin:
@@ -128,6 +130,11 @@ class Admin:
             "images": images,
             "tails": world.logs.open_tails(),
             "tails_asked": world.logs.tails_asked,
+            "held": list(world.faults.held),
+            "deadlines": {
+                name: seconds if seconds < A_YEAR else None
+                for name, seconds in sorted(world.patience.items())
+            },
         }
         return answer(told)
 

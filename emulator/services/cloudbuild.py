@@ -116,6 +116,8 @@ class CloudBuild:
             self._builds[identity] = build
             self._operations[identity] = name
         run = BuildRun(self._world, build, name, checkout)
+        asked_for = self._world.faults.first("build", "ask_approval", build=identity)
+        approval = approval or asked_for is not None
         if approval:
             build.status = _STATUS.PENDING
             build.approval = types.BuildApproval(

@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from jobs import engine
+from jobs.cli import main
 from tests.fix_cli import process_environment
 from tests.postgres_process import free_port
 
@@ -95,6 +96,33 @@ def test_a_wrong_command_says_so(tmp_path, arguments, code, says):
 
     assert code == ran.returncode
     assert says in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("  region: [us", "environments/dev.yaml:4: it is not YAML: "),
+        (
+            "  regoin: us-east1",
+            "environments/dev.yaml:3: unknown key 'regoin'; did you",
+        ),
+        (f"  name: {'long-' * 9}x", "environments/dev.yaml:3: name is 'long-long-"),
+    ],
+    ids=["yaml", "key", "name"],
+)
+def test_a_wrong_line_of_an_environment_says_where(
+    tmp_path, monkeypatch, capsys, line, says
+):
+    """With exit code 2: not YAML, no key, a name that no job can have."""
+    (tmp_path / "environments").mkdir()
+    text = f"launch:\n  project: acme-dev\n{line}\n  image: x/y\n"
+    (tmp_path / "environments/dev.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    code = main(["launch", "dev"])
+
+    assert 2 == code
+    assert says in capsys.readouterr().err
 
 
 def test_an_error_is_also_json_for_programs(tmp_path):

@@ -1,6 +1,7 @@
 """Faults by script: each goes wrong where it was told to, and nowhere else."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from google.api_core import exceptions
@@ -297,3 +298,39 @@ def test_script_on_the_command_line_is_checked(start_emulator):
     """A slip in a script ends the emulator before it serves."""
     with pytest.raises(pytest.fail.Exception, match="did not say that it is ready"):
         start_emulator(faults=[{"at": "moon", "do": "x"}])
+
+
+def test_held_call_goes_on_when_the_script_ends(google, emulator):
+    """Until then its caller waits, and the state names it."""
+    job = counting(google)
+    emulator.faults({"at": "rpc", "do": "hold", "method": "Jobs.GetJob"})
+
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(google.jobs.get_job, name=job.name)
+        until(lambda: emulator.state()["held"], lambda held: held == ["Jobs.GetJob"])
+        waits = not asked.done()
+        emulator.faults()
+        found = asked.result(10)
+
+    assert waits
+    assert job.name == found.name
+    assert [] == emulator.state()["held"]
+
+
+@pytest.mark.parametrize(("do", "there"), [("hold", []), ("hold_reply", [1])])
+def test_held_call_whose_caller_has_gone(google, emulator, do, there):
+    """Before the effect it has none; after it the effect stays."""
+    secret = new_name("s")
+    emulator.faults({"at": "rpc", "do": do, "method": "*.CreateSecret"})
+
+    with pytest.raises(exceptions.DeadlineExceeded):
+        google.secrets.create_secret(
+            parent=f"projects/{PROJECT}",
+            secret_id=secret,
+            secret={"replication": {"automatic": {}}},
+            timeout=0.3,
+        )
+    until(lambda: emulator.state()["held"], lambda held: held == [])
+
+    found = google.secrets.list_secrets(parent=f"projects/{PROJECT}")
+    assert there == [1 for each in found if each.name.endswith(secret)]

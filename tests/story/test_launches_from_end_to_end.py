@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -57,28 +56,6 @@ def until_line(process, wanted):
         if wanted in line:
             return read
     pytest.fail("".join(read))
-
-
-def test_ctrl_c_cancels_and_cleans_up(checkout):
-    """In mid-migration: build and execution are cancelled, no job and no session is left."""
-    checkout.migration("0001_slow.sql", GOOD + SLOW)
-    process = checkout.start("launch", "rehearsal")
-    until_line(process, "Executing SQL migration")
-    second, refused = checkout.jobs("launch", "rehearsal")
-
-    process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=40)
-
-    assert 24 == process.returncode, said
-    assert "cancelling build" in said
-    assert "MIGRATION CANCELLED" in said
-    assert [] == checkout.left()
-    assert [] == checkout.database.rows(
-        "SELECT query FROM pg_stat_activity WHERE query LIKE '%pg_sleep(300)%' "
-        "AND pid <> pg_backend_pid() AND state = 'active'"
-    )
-    assert 5 == second, refused
-    assert "is being migrated by another launch: build" in refused
 
 
 def test_what_a_killed_launch_left_can_be_cancelled(checkout):

@@ -17,7 +17,7 @@ from jobs.names import ExecutionName, JobName
 from jobs.orchestrator import Means
 from jobs.settings import JobMode
 from jobs.spec import Image, Launch, job_spec, name_of_job
-from tests.fix_emulator import PARENT, PROJECT, REGION
+from tests.fix_emulator import PARENT, PROJECT, REGION, all_in_time
 from tests.google_clients import until
 
 SPEAKS = """
@@ -35,7 +35,8 @@ def end(seq, code):
 @pytest.fixture
 def cloud(emulator):
     """Give the ports, behind them Google's clients, behind those the emulator."""
-    return connect(PROJECT, REGION, "", emulator.environment())
+    yield connect(PROJECT, REGION, "", emulator.environment())
+    all_in_time(emulator)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from jobs import events
 from jobs.errors import AnotherLaunch, LaunchCode
 from jobs.judging import ENGINE_CODES
 from jobs.lifecycle import Ending
-from tests.fix_emulator import _stopped, launch
+from tests.fix_emulator import _stopped, all_in_time, launch
 from tests.weather import (
     FACTOR,
     NOTICES,
@@ -257,6 +257,7 @@ def world(tmp_path_factory, postgres_server):
     name = postgres_server.create_database()
     with _stopped(launch(home)) as emulator, hurried_logs():
         yield World(emulator, Database(postgres_server, name), home)
+        all_in_time(emulator)
     postgres_server.drop_database(name)
 
 

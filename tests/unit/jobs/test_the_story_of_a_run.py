@@ -206,6 +206,31 @@ def test_a_launch_and_its_build_share_the_read_quota():
     assert sum(counts) < 50
 
 
+class _DownFor:
+    """A log service that is down for some hours: false until then."""
+
+    def __init__(self, script, hours):
+        self.clock, self.until = script.clock, START + hours * 3600
+
+    def __bool__(self):
+        return self.clock.now() > self.until
+
+
+def test_lines_of_the_day_before_are_still_read(monkeypatch):
+    """A list begins where the launch did, not a day or an hour before it is asked."""
+    monkeypatch.setattr("jobs.following.STEP_S", 60.0)
+    script = Script()
+    script.lasts = 30 * 3600.0
+    script.tail_works = False
+    script.list_works = _DownFor(script, hours=29)
+    long = TARGET._replace(task_timeout_s=48 * 3600, build_timeout_s=49 * 3600)
+
+    ended, told, _ = run(script, long)
+
+    assert 0 == ended.exit_code
+    assert [1, 2, 3] == [line.seq for line in told.of(events.LogLine)]
+
+
 def test_a_gap_is_announced_at_the_end():
     """With the numbers that are missing, and the page to look at."""
     script = Script()
