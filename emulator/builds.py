@@ -263,7 +263,7 @@ class BuildRun:
         for fault in struck:
             if fault.do == "hold":
                 self.world.faults.hold(f"step {step.id}", self._stopped.is_set)
-        if self._verdict is not None:
+        if self._stopped.is_set():
             return 1, False, "the build was over before it began"
         try:
             process = self.workshop.start(

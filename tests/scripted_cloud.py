@@ -82,7 +82,7 @@ class Script:
         self.started = []
         self.hidden_s = 0.0
         self.tail_works = True
-        self.list_works = True
+        self.list_works: object = True
 
     def call(self, name, act: Callable[[], object]):
         """Note a call; a script may raise before it, or after its effect (``+name``)."""

@@ -187,7 +187,7 @@ def test_a_job_name_that_would_be_too_long_is_found_by_the_preflight(
     code, said = verb("launch", env)
 
     assert 4 == code
-    assert "✗ name: " in said
+    assert f"✗ job name '{env}-and-a-long-name" in said
     assert f"environments/{env}.yaml" in said
 
 
