@@ -31,9 +31,12 @@ from psycopg2.extensions import connection, make_dsn
 
 SUPERUSER = "postgres"
 LOOPBACK = "127.0.0.1"
+MEMORY, ROOM = Path("/dev/shm"), 3 << 30
 START_SECONDS = 30
 START_TRIES = 5
 STOP_SECONDS = 10
+#: Since when a database can be copied file by file: a third of the work of the WAL's way.
+FILES_COPIED_SINCE = 15
 
 SETTINGS = """
 listen_addresses = '127.0.0.1,::1'
@@ -127,12 +130,12 @@ def account() -> Account:
     return Account(entry.pw_uid, entry.pw_gid)
 
 
-def scratch_directory(prefix: str) -> Path:
+def scratch_directory(prefix: str, inside: Path | None = None) -> Path:
     """Make a short directory that the servers' account can enter (sockets live in it).
 
     Not pytest's ``tmp_path``: closed to other accounts, and too long for a socket.
     """
-    path = Path(tempfile.mkdtemp(prefix=prefix))
+    path = Path(tempfile.mkdtemp(prefix=prefix, dir=inside))
     path.chmod(0o755)
     account().own(path)
     return path
@@ -156,6 +159,20 @@ def _runnable(bin_dir: Path, base: Path) -> Path:
     return bin_dir
 
 
+def _roomy() -> Path | None:
+    """Return where data are kept: in memory where there is plenty, else where TMPDIR says.
+
+    A database is three hundred files, made and deleted for each test: a disk takes ten
+    times as long, and twenty times the processor where it is fragmented.
+    """
+    with contextlib.suppress(OSError):
+        free = os.statvfs(MEMORY)
+        room = min(free.f_bavail * free.f_frsize, psutil.virtual_memory().available)
+        if room >= ROOM and os.access(MEMORY, os.W_OK | os.X_OK):
+            return MEMORY
+    return None
+
+
 class Server:
     """A running server. ``dsn`` goes over its socket, ``url`` over TCP."""
 
@@ -166,7 +183,8 @@ class Server:
         self.keep = False
         self._base = scratch_directory(f"pg{version}-")
         self._records = records
-        self._data = self._base / "data"
+        self._place = scratch_directory(f"pg{version}-", _roomy())
+        self._data = self._place / "data"
         self._log = self._base / "log"
         self._admin: connection | None = None
         self._numbers = iter(range(1, 1_000_000))
@@ -177,7 +195,7 @@ class Server:
             self._initialise()
             self._process = self._start()
         except BaseException:
-            shutil.rmtree(self._base, ignore_errors=True)
+            self._delete()
             raise
         self._remember()
 
@@ -248,7 +266,7 @@ class Server:
                         self._process.pid,
                         psutil.Process(self._process.pid).create_time(),
                     ],
-                    "base": str(self._base),
+                    "directories": [str(self._base), str(self._place)],
                 }
             )
         )
@@ -280,8 +298,9 @@ class Server:
     def create_database(self, name: str = "", template: str = "template0") -> str:
         """Create an empty database and return its name; without one, find one."""
         name = name or f"test_{next(self._numbers)}"
+        how = "STRATEGY file_copy" if self.version >= FILES_COPIED_SINCE else ""
         with self.admin().cursor() as cursor:
-            cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+            cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {how}')
         return name
 
     def drop_database(self, name: str) -> None:
@@ -325,7 +344,11 @@ class Server:
             self._process.kill()
             self._process.wait()
         self._record.unlink(missing_ok=True)
-        shutil.rmtree(self._base, ignore_errors=True)
+        self._delete()
+
+    def _delete(self) -> None:
+        for path in (self._base, self._place):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _alive(pid: int, created: float) -> bool:
@@ -354,7 +377,8 @@ def sweep(records: Path) -> None:
                 continue
             if _alive(*left["server"]):
                 _end(left["server"][0])
-            shutil.rmtree(left["base"], ignore_errors=True)
+            for path in left.get("directories", ()):
+                shutil.rmtree(path, ignore_errors=True)
             record.unlink(missing_ok=True)
 
 
