@@ -2,8 +2,9 @@
 
 Installed by the faces alone, and restored by them. Cloud Run sends SIGTERM and, some
 seconds later, SIGKILL; so the first signal stops the work, and nothing waits after it: not
-a pause, not a statement (it is cancelled), and not a network that answers nothing any more
-(its sessions are cut). A thread sees to that, since the main one may sit in libpq.
+a pause, not an attempt to connect (it is left behind), not a statement (it is cancelled),
+and not a network that answers nothing any more (its sessions are cut). A thread sees to
+that, since the main one may sit in libpq.
 """
 
 import _thread  # what threading is made of: a run with nothing to do loads no more
@@ -12,12 +13,13 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from migrate.faults import Interrupted
 
+_Made = TypeVar("_Made")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 #: A cancel may come too early for the statement it is meant for: so often it is repeated.
 _TICK_S = 0.2
@@ -92,10 +94,11 @@ class Stop:
         ):
             os.close(handle)
 
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, _frame: FrameType | None = None) -> None:
+        """Note it. Also for the thread: the kernel may have woken another than the main one."""
         if not self.signal:
+            self.signal = signal.Signals(number).name
             os.write(self._pause_write, b"!")
-        self.signal = signal.Signals(number).name
 
     # --- asked by the work ------------------------------------------------------------
 
@@ -108,6 +111,35 @@ class Stop:
         """Sleep, but not through a signal. Raises `Interrupted`."""
         select.select([self._pause_read], [], [], max(seconds, 0))
         self.check(file)
+
+    def unless_asked(self, make: Callable[[], _Made], file: str = "") -> _Made:
+        """Return what is made; what a signal cannot end is left behind when one comes.
+
+        To connect takes five seconds for each host that is silent. It is done in a thread
+        of its own; whatever that still makes afterwards is dropped. Raises `Interrupted`,
+        and what ``make`` raises.
+        """
+        made: list[_Made] = []
+        failures: list[BaseException] = []
+        over_read, over_write = os.pipe()
+
+        def work() -> None:
+            try:
+                made.append(make())
+            except BaseException as error:  # noqa: BLE001 - raised again by who waits
+                failures.append(error)
+            finally:
+                os.close(over_write)
+
+        _thread.start_new_thread(work, ())
+        try:
+            select.select([over_read, self._pause_read], [], [])
+        finally:
+            os.close(over_read)
+        self.check(file)
+        if failures:
+            raise failures[0]
+        return made[0]
 
     def knows(self, session: Endable) -> None:
         """Cut this session, too, when a signal came and the run does not end."""
@@ -152,8 +184,10 @@ class Stop:
                 return
             now = time.monotonic()
             if self._wake_read in ready:
-                os.read(self._wake_read, 64)
-                signalled_at = signalled_at or now
+                for number in os.read(self._wake_read, 64):
+                    if number in _SIGNALS:
+                        self._on_signal(number)
+                        signalled_at = signalled_at or now
             if signalled_at is not None:
                 self._end(cut=now - signalled_at > self._cut_after_s)
 

@@ -57,7 +57,11 @@ class Access:
         extra: dict[str, Any] = {}
         if self._stop:
             self._stop.check()
-            extra = {"pause": self._stop.pause, "opened": self._stop.knows}
+            extra = {
+                "pause": self._stop.pause,
+                "opened": self._stop.knows,
+                "aside": self._stop.unless_asked,
+            }
         return connect(
             dsn,
             limits,
@@ -81,7 +85,7 @@ class Access:
                 answer = urllib.request.urlopen(request, timeout=_TOKEN_TIMEOUT_S)  # noqa: S310
                 with answer:
                     return str(json.load(answer)["access_token"])
-            except (OSError, ValueError, KeyError) as error:
+            except (OSError, ValueError, KeyError, TypeError) as error:
                 reason = f"{metadata_url} gave no token: {error}"
                 raise TokenRefused(target=str(self.dsn), reason=reason) from error
 

@@ -6,6 +6,7 @@ Knows nothing of migrations.
 """
 
 import contextlib
+import functools
 import os
 import select
 import socket
@@ -224,18 +225,21 @@ def connect(
     pause: Callable[[float], None] = time.sleep,
     password: Callable[[], str] | None = None,
     opened: Callable[[Session], None] = lambda _: None,
+    aside: Callable[[Callable[[], Any]], Any] = lambda make: make(),
 ) -> Session:
     """Open a session, trying again with jitter until ``wait_ms`` has passed.
 
     ``password`` is called before each try (IAM tokens live for an hour), ``opened`` with
-    each session before anything is asked in it. Raises the subclasses of `Unreachable`;
-    those that waiting cannot cure at once.
+    each session before anything is asked in it; ``aside`` does what a silent network makes
+    last. Raises the subclasses of `Unreachable`; those that waiting cannot cure at once.
     """
     began = time.monotonic()
     bound = _FIRST_PAUSE_S
     while True:
         try:
-            return _connect_once(dsn, limits, application_name, password, opened)
+            return _connect_once(
+                dsn, limits, application_name, password, opened=opened, aside=aside
+            )
         except (psycopg2.OperationalError, ConnectionLost) as error:
             refusal = refusal_for(str(error), dsn)
             elapsed = time.monotonic() - began
@@ -255,10 +259,12 @@ def _connect_once(
     limits: Limits,
     application_name: str,
     password: Callable[[], str] | None,
+    *,
     opened: Callable[[Session], None],
+    aside: Callable[[Callable[[], Any]], Any],
 ) -> Session:
     parameters: dict[str, Any] = {
-        "connect_timeout": "5",  # a signal during it is heard when it ends
+        "connect_timeout": "5",  # for each host
         "keepalives_idle": "30",
         "keepalives_interval": "10",
         "keepalives_count": "3",
@@ -268,19 +274,20 @@ def _connect_once(
         "client_encoding": "UTF8",
     }
     if password:
-        parameters["password"] = password()
+        parameters["password"] = aside(password)
     theirs = parameters.get("options", "")
     pooled = False
     try:
-        connection = psycopg2.connect(
-            **{**parameters, "options": f"{limits.startup()} {theirs}"}
+        options = f"{limits.startup()} {theirs}"
+        connection = aside(
+            functools.partial(psycopg2.connect, **{**parameters, "options": options})
         )
     except psycopg2.OperationalError as error:
         # pgbouncer refuses startup options it cannot hand on; a server never words it so.
         if "unsupported startup parameter" not in str(error):
             raise
         pooled = True
-        connection = psycopg2.connect(**parameters)
+        connection = aside(functools.partial(psycopg2.connect, **parameters))
     connection.autocommit = True
     if connection.server_version < OLDEST:
         version = connection.info.parameter_status("server_version")

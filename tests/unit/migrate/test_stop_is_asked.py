@@ -60,6 +60,30 @@ def test_a_pause_ends_with_the_signal(stop):
     assert time.monotonic() - began < 30
 
 
+def test_what_is_made_aside_is_given_or_raises(stop):
+    """Without a signal it is as if it had been called."""
+    assert 5 == stop.unless_asked(lambda: 5)
+    with pytest.raises(ZeroDivisionError):
+        stop.unless_asked(lambda: 1 // 0)
+
+
+def test_what_is_made_aside_is_left_with_the_signal(stop):
+    """Nobody waits for a connection after SIGTERM, and a late one is dropped."""
+    begun, hold = threading.Event(), threading.Event()
+
+    def make() -> None:
+        begun.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+        hold.wait(60)
+
+    try:
+        with pytest.raises(Interrupted):
+            stop.unless_asked(make)
+        assert begun.is_set()
+    finally:
+        hold.set()
+
+
 class Waiting:
     """What `Stop` asks of a session: it notes what is done to it."""
 
