@@ -105,6 +105,32 @@ def test_what_is_whole_is_verified(project):
     assert f"✓ Verified: {things + 1} objects and checks hold" in verified.out
 
 
+#: A view whose function names nothing with its schema, as most are written.
+LOOSE = """
+CREATE TABLE counted (n int);
+CREATE FUNCTION counts() RETURNS bigint LANGUAGE plpgsql AS
+    'BEGIN INSERT INTO counted VALUES (1); RETURN (SELECT count(*) FROM counted); END';
+CREATE VIEW total AS SELECT counts();
+"""
+
+
+@pytest.mark.parametrize(
+    "opening", ["", 'CREATE SCHEMA "Ap p"; SET search_path = "Ap p";']
+)
+def test_a_view_runs_by_its_users_path(project, opening):
+    """What a view calls finds its names in the view's schema and in the path of the role,
+    not in ours; and what it writes is not kept.
+    """
+    project.write({"0001_loose.sql": opening + LOOSE})
+    assert 0 == project("apply").exit
+
+    verified = project("verify")
+
+    assert 0 == verified.exit, verified.err
+    table = '"Ap p".counted' if opening else "counted"
+    assert [(0,)] == project.database.rows(f"SELECT count(*) FROM {table}")
+
+
 @pytest.mark.parametrize("how", DAMAGE)
 def test_damage_is_found_and_named(project, how):
     """Exit 10 names each object and what is wrong with it; nothing is changed."""
