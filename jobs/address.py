@@ -33,6 +33,22 @@ _PAIR = re.compile(
     r"\s*(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|[^\s'](?:[^\s\\]|\\.)*|)", re.DOTALL
 )
 
+#: Every keyword of libpq, as the engine knows them: another may be half a password.
+KEYWORDS = frozenset(
+    """
+    application_name channel_binding client_encoding connect_timeout dbname
+    fallback_application_name gssdelegation gssencmode gsslib host hostaddr keepalives
+    keepalives_count keepalives_idle keepalives_interval krbsrvname load_balance_hosts
+    max_protocol_version min_protocol_version oauth_client_id oauth_client_secret
+    oauth_issuer oauth_scope options passfile password port replication require_auth
+    requirepeer scram_client_key scram_server_key service servicefile
+    ssl_max_protocol_version ssl_min_protocol_version sslcert sslcertmode sslcompression
+    sslcrl sslcrldir sslkey sslkeylogfile sslmode sslnegotiation sslpassword sslrootcert
+    sslsni target_session_attrs tcp_user_timeout user
+    """.split()  # noqa: SIM905 - a list of words reads best as words
+)
+_SECRETS = ("password", "secret", "_key")
+
 
 class Form(enum.Enum):
     """Which way an address leads to the database."""
@@ -66,12 +82,16 @@ class Address:
         """Read either form. Raises `BadAddress`, which never quotes the text."""
         scheme, mark, rest = text.strip().partition("://")
         if mark and scheme in {"postgresql", "postgres"}:
-            return cls(_url(rest))
-        if mark and "=" not in scheme:
+            found = _url(rest)
+        elif mark and "=" not in scheme:
             raise BadAddress(
                 reason="it begins with neither postgresql:// nor postgres://"
             )
-        return cls(_pairs(text))
+        else:
+            found = _pairs(text)
+        if not found.keys() <= KEYWORDS:
+            raise BadAddress(reason="it holds a parameter that libpq does not know")
+        return cls(found)
 
     @property
     def form(self) -> Form:
@@ -171,7 +191,7 @@ class Address:
     def __str__(self) -> str:
         """Return the URL with ``***`` for the password, and for any other secret."""
         hidden = {
-            name: "***" if "password" in name or "secret" in name else value
+            name: "***" if any(word in name for word in _SECRETS) else value
             for name, value in self.options.items()
         }
         shown = self._with(
@@ -271,6 +291,8 @@ def _url(rest: str) -> dict[str, str]:
         found["dbname"] = _plain(place["dbname"])
     for pair in filter(None, (place["query"] or "").split("&")):
         name, _, value = pair.partition("=")
+        if (name, value) == ("ssl", "true"):
+            name, value = "sslmode", "require"
         found[name] = _plain(value)
     return found
 

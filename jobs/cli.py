@@ -5,23 +5,32 @@ Google's libraries are loaded inside them: ``--help`` loads neither them nor YAM
 """
 
 import argparse
+import io
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from jobs.errors import LaunchCode
 from jobs.verbs import VERBS, Call
-from migrate.errors import ExplainedError
+from migrate.errors import ExplainedError, masked
+
+
+class _Parser(argparse.ArgumentParser):
+    """Does not quote what may be an address in the wrong place."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(masked(message))
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; the reference page is made from it."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m jobs",
         description="Launch a migration as an ephemeral Cloud Run Job, and watch it.",
     )
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     common.add_argument(
         "--output",
         choices=("text", "json"),
@@ -48,6 +57,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # No character that a terminal lacks may end a launch half-way.
+            stream.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
 
     def work() -> int:

@@ -9,7 +9,7 @@ imports `migrate.errors` alone; fields are plain values and never hold a secret.
 import enum
 from typing import ClassVar
 
-from migrate.errors import ExitCode, ExplainedError
+from migrate.errors import ExitCode, ExplainedError, QuotesInput
 
 
 class LaunchCode(enum.IntEnum):
@@ -34,7 +34,7 @@ class LaunchError(ExplainedError):
 # --- usage: nothing was contacted -----------------------------------------------------
 
 
-class Usage(LaunchError):
+class Usage(QuotesInput, LaunchError):
     """The command, or an environment file, is wrong. Nothing was contacted."""
 
     exit_code = ExitCode.USAGE

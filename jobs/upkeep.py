@@ -6,6 +6,7 @@ goes nowhere but to `vault`.
 """
 
 import getpass
+import io
 import json
 import sys
 import time
@@ -22,7 +23,7 @@ from jobs.address import Address, Change, Means
 from jobs.commands import connected, say, targeted
 from jobs.config import Target, load_trigger
 from jobs.doctor import as_json, as_text, preflight
-from jobs.errors import BadName, CloudError, LaunchError, NothingTyped
+from jobs.errors import BadAddress, BadName, CloudError, LaunchError, NothingTyped
 from jobs.facts import Unknown
 from jobs.findings import fatal
 from jobs.looking import asked
@@ -206,9 +207,13 @@ def _typed(call: Call, target: Target, prompt: str) -> str:
     if sys.stdin.isatty() and call.options.output == "text":
         text = getpass.getpass(prompt)
     else:
+        if isinstance(sys.stdin, io.TextIOWrapper):  # whatever the terminal's encoding
+            sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
         text = sys.stdin.readline().rstrip("\r\n")
     if not text:
         raise NothingTyped(env=target.env)
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise BadAddress(reason="what was typed is not UTF-8")
     return text
 
 

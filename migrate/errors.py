@@ -66,18 +66,18 @@ def masked(text: str) -> str:
     """Return a text without what would be the secret of an address in it.
 
     What somebody typed is quoted to him; an address in the wrong place may be part of it.
-    Of each line goes all up to the last ``@``, or all after ``password=``: too much rather
-    than too little.
+    All goes up to the last ``@``, and all after ``password=``: too much rather than too
+    little.
     """
     if "://" not in text and "=" not in text:
         return text
     import re  # noqa: PLC0415 - a mistake alone pays for it
 
-    text = re.sub(r"://.*@", "://***@", text)
-    return re.sub(r"(?i)((?:password|secret|_key)\s*=).*", r"\1***", text)
+    text = re.sub(r"(?s)://.*@", "://***@", text)
+    return re.sub(r"(?is)((?:password|secret|_key)\s*=).*", r"\1***", text)
 
 
-class _QuotesInput:
+class QuotesInput:
     """What makes an error repeat what it was given without a secret in it."""
 
     def __init__(self, **fields: object) -> None:
@@ -93,7 +93,7 @@ def _rebuild(kind: type[ExplainedError], fields: dict[str, object]) -> Explained
 # --- source: a file is wrong; the database was not touched ----------------------------
 
 
-class SourceError(_QuotesInput, ExplainedError):
+class SourceError(QuotesInput, ExplainedError):
     """A migration file, or the directory, is wrong."""
 
     exit_code = ExitCode.SOURCE
@@ -268,7 +268,7 @@ class UnmetRequirement(SourceError):
 # --- usage: nothing was contacted -----------------------------------------------------
 
 
-class UsageError(_QuotesInput, ExplainedError):
+class UsageError(QuotesInput, ExplainedError):
     """The command, or a setting, is wrong. Nothing was contacted."""
 
     exit_code = ExitCode.USAGE

@@ -8,6 +8,29 @@ from migrate.errors import ExitCode, ExplainedError
 
 #: How much of a failing line is shown, in characters.
 _SHOWN = 200
+_HIDDEN = r"(?is)\bpassword\s*(?:=\s*)?((?:e|u&)?'(?:[^']|'')*'?|(?<==)[^\s']+)"
+
+
+def concealed(sql: str) -> str:
+    """Return SQL, or words about it, with stars for the passwords that it sets.
+
+    As many as there were characters: a caret below still points where it did.
+    """
+    if "password" not in sql.lower():
+        return sql
+    import re  # noqa: PLC0415 - a statement about passwords alone pays for it
+
+    return re.sub(_HIDDEN, lambda m: m[0].removesuffix(m[1]) + "*" * len(m[1]), sql)
+
+
+class _QuotesSql:
+    """What makes an error repeat a statement without a secret in it."""
+
+    def __init__(self, **fields: object) -> None:
+        """Keep the fields, the texts among them concealed."""
+        kept = {k: concealed(v) if isinstance(v, str) else v for k, v in fields.items()}
+        super().__init__(**kept)
+
 
 # --- failed, and nothing of the migration is left -------------------------------------
 
@@ -18,7 +41,7 @@ class Failed(ExplainedError):
     exit_code = ExitCode.FAILED
 
 
-class StatementFailed(Failed):
+class StatementFailed(_QuotesSql, Failed):
     """The server refused a statement."""
 
     code = "statement-failed"
@@ -174,7 +197,7 @@ class StoppedMidway(NeedsRepair):
         return f"{self.failure}\n  {stay}"
 
 
-class StatementInDoubt(NeedsRepair):
+class StatementInDoubt(_QuotesSql, NeedsRepair):
     """It cannot be told whether a statement took effect."""
 
     code = "in-doubt"
@@ -234,6 +257,12 @@ class OutcomeUnknown(NeedsRepair):
 
     file: str
     reason: str
+    cure: str = ""  # what to do first, where it is not the server that is missing
+
+    def advice(self) -> str:
+        """Return what to do: where waiting cures nothing, what does."""
+        then = "apply again: the history tells whether it was committed"
+        return f"{self.cure}; then {then}" if self.cure else self.hint
 
     def __str__(self) -> str:
         return f"whether {self.file} was committed is not known yet: {self.reason}"

@@ -72,7 +72,10 @@ class ServerFull(Unreachable):
     """The server has no connection left."""
 
     code = "too-many-connections"
-    hint = "wait, raise --wait, or raise max_connections"
+    hint = (
+        "wait, or raise --wait; or raise max_connections, or the CONNECTION LIMIT of the "
+        "role or database that the reason names"
+    )
 
 
 class ServerTooOld(Unreachable):

@@ -7,7 +7,7 @@ import os
 import re
 import time
 
-from migrate.errors import BadFileName, UnreadableDirectory
+from migrate.errors import BadFileName, UnreadableDirectory, masked
 from migrate.filenames import parse_file_name
 from migrate.migration import Kind
 
@@ -37,7 +37,7 @@ def new_migration(
     `UnreadableDirectory`.
     """
     slug = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_").lower()
-    if not slug:
+    if not slug or masked(name) != name:  # an address in the wrong place
         raise BadFileName(file=name)
     try:
         os.makedirs(directory, exist_ok=True)

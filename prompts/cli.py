@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from prompts import catalogue, export
+from prompts.arguments import Parser, masked
 from prompts.catalogue import Given
 from prompts.errors import PromptError, RefusedError
 from prompts.experiments import ARMS, METRICS
@@ -224,8 +225,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             value = run(link, given)
         text = tell(value)
     except PromptError as error:
-        code, text, value = error.exit_code, "", {"error": str(error)}
-        sys.stderr.write(f"prompts: {error}\n")
+        said = masked(str(error))
+        code, text, value = error.exit_code, "", {"error": said}
+        sys.stderr.write(f"prompts: {said}\n")
     if given["output"] == "json":
         text = json.dumps(value, ensure_ascii=False, default=str)
     return _write(text) or code
@@ -233,11 +235,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common = Parser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--database-url", metavar="URL", help="default: DATABASE_URL")
     common.add_argument("--output", choices=("text", "json"), help="default: text")
     common.add_argument("--actor", help="who is written into the log of activations")
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m prompts", description="Look after prompts.", parents=[common]
     )
     verbs = {"": parser}

@@ -1,6 +1,5 @@
 """Verify the prompt system's migration. Exit: 0 right, 1 wrong, 2 no connection."""
 
-import argparse
 import os
 import signal
 import sys
@@ -10,23 +9,23 @@ from pathlib import Path
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C does not wait for the server
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a bare checkout
 
-from prompts import errors  # noqa: E402 (the lines above come first)
+from prompts import arguments, errors  # noqa: E402 (the lines above come first)
 from verification import report  # noqa: E402
 
 
 def main() -> int:
     """Print the report on one database."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments.Parser(description=__doc__)
     url = os.environ.get("DATABASE_URL")
     parser.add_argument("--database-url", default=url, required=not url)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    arguments = parser.parse_args()
+    given = parser.parse_args()
     try:
-        sections = report.verify(arguments.database_url)
+        sections = report.verify(given.database_url)
     except errors.ConnectionFailedError as error:
         print(error, file=sys.stderr)
         return 2
-    told = report.as_json if arguments.json else report.as_text
+    told = report.as_json if given.json else report.as_text
     try:
         with open(1, "w", encoding="utf-8", closefd=False) as out:
             out.write(told(sections) + "\n")

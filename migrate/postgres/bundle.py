@@ -14,6 +14,7 @@ import psycopg2
 from migrate.events import Notice
 from migrate.faults import OutcomeUnknown
 from migrate.migration import Mode, Script
+from migrate.postgres.diagnose import RETRIED, diagnose
 from migrate.postgres.history import REFUSALS, History
 from migrate.postgres.sweep import may_stay, sweep
 from migrate.postgres.traits import may_lock
@@ -50,8 +51,10 @@ def _is_small(script: Script) -> bool:
     return not (rescanned or stays)
 
 
-def apply_bundle(work: Work, scripts: Sequence[Script]) -> int:
+def apply_bundle(work: Work, scripts: Sequence[Script]) -> tuple[int, str]:
     """Apply them; return how many are committed: all, or those before one that failed.
+
+    And what the next one met, if that was a lock timeout or the like: it has had a try.
 
     Raises `ConnectionLost` when the session is gone, and `Interrupted`; `OutcomeUnknown`
     when the history may not be asked any more.
@@ -67,14 +70,16 @@ def apply_bundle(work: Work, scripts: Sequence[Script]) -> int:
         work.session.run(sweep(work.key))
         work.recorder.prepare_again()
         try:
-            return committed(work.history, scripts)
+            done = committed(work.history, scripts)
         except REFUSALS as refusal:
             files = ", ".join(script.migration.file for script in scripts)
-            reason = f"{refusal}; {refusal.advice()}"
-            raise OutcomeUnknown(file=files, reason=reason) from failure
+            reason, cure = str(refusal), refusal.advice()
+            raise OutcomeUnknown(file=files, reason=reason, cure=cure) from failure
+        met = diagnose(failure)
+        return done, met.message if met.sqlstate in RETRIED else ""
     for text in work.session.take_notices():
         work.tell(Notice(file=scripts[-1].migration.file, text=text))
-    return len(scripts)
+    return len(scripts), ""
 
 
 def committed(history: History, scripts: Sequence[Script]) -> int:

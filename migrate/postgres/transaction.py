@@ -70,7 +70,7 @@ def apply_together(
     `ConnectionLost` when the session is gone. Whatever it raises, no transaction of ours
     is left open.
     """
-    careful, attempt = False, 1
+    careful, attempt = False, work.tried + 1
     while True:
         try:
             if careful:  # what rolling back leaves of an earlier attempt
@@ -84,24 +84,29 @@ def apply_together(
             careful = True  # the failure reported in the end names its statement
             if attempt >= work.lock_tries:
                 raise retry.failure from retry
-            seconds = pause_s(attempt)
             work.session.roll_back()
-            work.tell(
-                Retrying(
-                    file=retry.failure.file,
-                    attempt=attempt,
-                    tries=work.lock_tries,
-                    pause_ms=seconds * 1000,
-                    reason=retry.found.message,
-                    blockers=work.watch.blockers,
-                )
-            )
+            let_others_pass(work, retry.failure.file, attempt, retry.found.message)
             attempt += 1
-            work.stop.pause(seconds, retry.failure.file)
         else:
             return
         finally:
             work.session.roll_back()
+
+
+def let_others_pass(work: Work, file: str, attempt: int, reason: str) -> None:
+    """Pause before the next try, holding nothing: who waited behind us has to go on."""
+    seconds = pause_s(attempt)
+    work.tell(
+        Retrying(
+            file=file,
+            attempt=attempt,
+            tries=work.lock_tries,
+            pause_ms=seconds * 1000,
+            reason=reason,
+            blockers=work.watch.blockers,
+        )
+    )
+    work.stop.pause(seconds, file)
 
 
 def pause_s(attempt: int) -> float:

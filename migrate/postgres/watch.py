@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from migrate.faults import concealed
 from migrate.postgres.session import Session
 from migrate.stop import Stop
 
@@ -132,7 +133,8 @@ class Watch:
         rows = observer.rows(_BLOCKERS, self.application_name)
         if rows:
             found = tuple(
-                f"pid {pid} ({name}, user {user}, {state} for {age:.0f} s): {query}"
+                f"pid {pid} ({name}, user {user}, {state} for {age:.0f} s): "
+                f"{concealed(query)}"
                 for pid, name, user, state, age, query in rows
             )
             self.blockers = found

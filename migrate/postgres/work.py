@@ -41,6 +41,7 @@ class Work(NamedTuple):
     fence: str
     key: int
     acknowledged: Acknowledged
+    tried: int = 0  # tries that met a lock timeout before this one began
 
     def check_lock(self, file: str) -> None:
         """Raise `LockReleased` if the file let go of our lock; a lease it cannot touch."""

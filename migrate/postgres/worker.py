@@ -47,13 +47,20 @@ from migrate.postgres.inventory import show_created
 from migrate.postgres.session import OWN_PATH, Session
 from migrate.postgres.stepwise import apply_stepwise, undo_stepwise
 from migrate.postgres.traits import Traits
-from migrate.postgres.transaction import apply_together
+from migrate.postgres.transaction import apply_together, let_others_pass
 from migrate.postgres.watch import Watch
 from migrate.postgres.work import Work
-from migrate.refusals import ConnectionLost, LockHeld, Unreachable
+from migrate.refusals import (
+    ConnectionLost,
+    LockHeld,
+    ServerUnreachable,
+    Unreachable,
+)
 from migrate.stop import Stop
 
 _RESOLVE_MS = 60_000
+#: What kept a question from being answered, and needs no cure but another run.
+_PASSES = (ServerUnreachable, ConnectionLost, LeaseLost, Interrupted)
 _Answer = TypeVar("_Answer")
 _PACKAGE = "cloudrun_migrate-"
 
@@ -76,6 +83,7 @@ class Worker:
         self.tell = tell
         self.failed_file = ""
         self.bundle_done = 0
+        self._tried = 0
         self.acknowledged = Acknowledged()
         #: Whether the lock was lost and taken again: then others may have worked meanwhile.
         self.relocked = False
@@ -179,6 +187,7 @@ class Worker:
             self._resolve(scripts, lost, committing=ending == "COMMIT")
         except REFUSALS as refusal:
             raise self._unrecorded(refusal) from refusal
+        self._tried = 0
         if ending == "COMMIT":
             self.acknowledged.applied(s.migration.version for s in scripts)
 
@@ -191,7 +200,11 @@ class Worker:
         self.bundle_done = 0
         self._watch.hurry(self._settings.lock_timeout)
         try:
-            self.bundle_done = apply_bundle(self._work(), scripts)
+            self.bundle_done, met = apply_bundle(self._work(), scripts)
+            if met and self.bundle_done < len(scripts):
+                self._tried = 1
+                file = self.failed_file = scripts[self.bundle_done].migration.file
+                let_others_pass(self._work(), file, self._tried, met)
         except REFUSALS as refusal:
             raise self._unrecorded(refusal) from refusal
         except ConnectionLost as lost:
@@ -291,6 +304,7 @@ class Worker:
             fence=self._lease.fence() if self._lease else "",
             key=self._key,
             acknowledged=self.acknowledged,
+            tried=self._tried,
         )
 
     # --- a lost session ---------------------------------------------------------------
@@ -355,7 +369,8 @@ class Worker:
                 if isinstance(error, ConnectionLost) and left_ms:
                     continue
                 file, reason = ", ".join(files), str(error)
-                raise OutcomeUnknown(file=file, reason=reason) from lost
+                cure = "" if isinstance(error, _PASSES) else error.advice()
+                raise OutcomeUnknown(file=file, reason=reason, cure=cure) from lost
 
     def _compare(self, lost: ConnectionLost) -> None:
         """Raise `CommitLost` unless the server has what it had before."""

@@ -2,44 +2,7 @@
 
 import pytest
 
-#: Every character that means something to somebody between a file and a catalog.
-SPITEFUL = """a"; DROP TABLE b; --'c'.d\\e{f}%s%(g)s$$ /*h*/\n:i 名"""
-LONG = "名" * 21  # 63 bytes: as long as a name can be
-
-
-def quoted(name):
-    """Quote a name, as the server would."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def files(name):
-    """Return files that create one thing of each kind, called alike, and remove some."""
-    n = quoted(name)
-
-    def other(letter):
-        return quoted(letter + name[:-1])
-
-    made = f"""
-    CREATE SCHEMA {n};
-    CREATE TABLE {n}.{n} ({n} int CONSTRAINT {n} CHECK ({n} > 0));
-    CREATE INDEX {other("i")} ON {n}.{n} ({n});
-    CREATE VIEW {n}.{other("v")} AS SELECT * FROM {n}.{n};
-    CREATE MATERIALIZED VIEW {n}.{other("m")} AS SELECT * FROM {n}.{n};
-    CREATE SEQUENCE {n}.{other("s")};
-    CREATE TYPE {n}.{other("t")} AS ENUM ('a');
-    CREATE FUNCTION {n}.{n}(x {n}.{other("t")}) RETURNS int LANGUAGE sql AS 'SELECT 1';
-    CREATE FUNCTION {n}.{other("t")}() RETURNS trigger LANGUAGE plpgsql
-        AS 'BEGIN RETURN NEW; END';
-    CREATE TRIGGER {n} BEFORE INSERT ON {n}.{n} EXECUTE FUNCTION {n}.{other("t")}();
-    """
-    return {
-        "0001_made.sql": made,
-        "0002_column.sql": f"ALTER TABLE {n}.{n} ADD COLUMN {other('k')} int;",
-        "0003_index.sql": f"CREATE INDEX CONCURRENTLY {other('j')} ON {n}.{n} ({n});\n"
-        f"CREATE INDEX CONCURRENTLY ON {n}.{n} ({other('k')});",
-        "0004_moved.sql": f"DROP MATERIALIZED VIEW {n}.{other('m')};\n"
-        f"ALTER TABLE {n}.{n} RENAME TO {other('z')};\nCREATE TABLE {n}.{n} ();",
-    }
+from tests.faults.names import LONG, SPITEFUL, files
 
 
 @pytest.mark.parametrize("name", [SPITEFUL, LONG], ids=["spiteful", "long"])

@@ -50,6 +50,25 @@ def test_run_names_the_blocker_and_succeeds_when_it_goes(
     assert ["0001"] == versions(busy)
 
 
+def test_small_files_in_one_message_let_others_pass_as_well(
+    busy, start_migrate, a_directory
+):
+    """Their first try is the first of all: a pause follows it, as every other."""
+    files = {**ALTER, "0000_first.sql": "CREATE TABLE first (n int);"}
+    with holding(busy, "SELECT n FROM busy"):
+        run = start_migrate(
+            *("apply", "--dir", a_directory(files), "--lock-timeout", "200ms"),
+            env={"DATABASE_URL": busy.url},
+        )
+        said = until_said(run, "try 2 of 10 rolled back, next in")
+
+    ended = finish(run)
+
+    assert 0 == ended.exit, ended.err
+    assert 1 == said.count("try 1 of 10 rolled back"), said
+    assert ["0000", "0001"] == versions(busy)
+
+
 def test_run_fails_with_the_blockers_name_when_its_tries_run_out(
     busy, run_migrate, a_directory
 ):

@@ -187,6 +187,31 @@ def test_the_right_to_the_history_is_lost_midway(project, guest, start_migrate, 
     assert "b" in project.tables()
 
 
+def test_the_right_to_log_in_is_lost_midway(project, guest, start_migrate):
+    """Where waiting cures nothing, the advice is what does."""
+    role, url = guest
+    database = project.database
+    database.psql(f"GRANT ALL ON SCHEMA public TO {role}; CREATE TABLE gate ()")
+    database.psql(f"GRANT ALL ON gate TO {role}")
+    project.write({"0001_b.sql": "LOCK gate;\nCREATE TABLE b ();"})
+    with holding(database, "LOCK gate"):
+        run = start_migrate(
+            *("apply", "--dir", project.directory), env={"DATABASE_URL": url}
+        )
+        pid = until_running(database, "LOCK gate")
+        database.psql(f"ALTER ROLE {role} NOLOGIN")
+        database.psql(f"SELECT pg_terminate_backend({pid})")
+    refused = finish(run)
+    database.psql(f"ALTER ROLE {role} LOGIN")
+    after = as_guest(project, guest, "apply")
+
+    assert NEEDS_REPAIR == refused.exit, refused.err
+    assert "ALTER ROLE … LOGIN" in refused.err
+    assert "then apply again: the history tells whether" in refused.err
+    assert "when the server is back" not in refused.err
+    assert 0 == after.exit, after.err
+
+
 def test_a_history_that_somebody_holds(project):
     """A history that cannot be read in time is named, with the server's reason."""
     project.write(FILES)

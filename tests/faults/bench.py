@@ -8,7 +8,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,6 +86,7 @@ class Case:
         self.database = database
         self.variant = variant
         self.directory = bench.directory(variant)
+        self.login = "postgres"  # or ROLE:PASSWORD
         self._running: list[subprocess.Popen[str]] = []
 
     @contextlib.contextmanager
@@ -100,15 +101,13 @@ class Case:
         *args: object,
         through: Proxy | None = None,
         env: Mapping[str, str] | None = None,
+        output: str = "json",
     ) -> "subprocess.Popen[str]":
         """Start ``python -m migrate``; without arguments it applies."""
-        url = self.database.url
-        if through is not None:
-            url = (
-                f"postgresql://postgres@{LOOPBACK}:{through.port}/{self.database.name}"
-            )
+        port = self.bench.server.port if through is None else through.port
+        url = f"postgresql://{self.login}@{LOOPBACK}:{port}/{self.database.name}"
         words = args or ("apply", "--wait", _WAIT)
-        options = ("--dir", self.directory, "--output", "json")
+        options = ("--dir", self.directory, "--output", output)
         process = subprocess.Popen(
             [sys.executable, "-m", "migrate", *map(str, (*words, *options))],
             stdin=subprocess.DEVNULL,
@@ -124,9 +123,11 @@ class Case:
         self._running.append(process)
         return process
 
-    def run(self, *args: object, through: Proxy | None = None) -> Ended:
+    def run(
+        self, *args: object, through: Proxy | None = None, output: str = "json"
+    ) -> Ended:
         """Run it to its end."""
-        return finish(self.start(*args, through=through))
+        return finish(self.start(*args, through=through, output=output))
 
     def state(self) -> State:
         """Return what is in the database now."""
@@ -155,6 +156,7 @@ class Bench:
         self._undisturbed: dict[int, Undisturbed] = {}
         self._template = server.create_database()
         self._others: dict[type[Server], Bench] = {}
+        self._beside: dict[str, Any] = {}
         server.psql(self._template, scenario.TEMPLATE)
 
     def on(self, kind: type[Server]) -> "Bench":
@@ -164,10 +166,18 @@ class Bench:
             self._others[kind] = Bench(server, self.scratch)
         return self._others[kind]
 
+    def beside(self, name: str, start: Callable[[], Any]) -> Any:
+        """Return what was started under a name, when first asked for."""
+        if name not in self._beside:
+            self._beside[name] = start()
+        return self._beside[name]
+
     def close(self) -> None:
-        """Stop the other servers."""
+        """Stop the other servers, and what else was started."""
         for other in self._others.values():
             other.server.stop()
+        for started in self._beside.values():
+            started.stop()
 
     def directory(self, variant: int) -> Path:
         """Return the directory of a variant, written when first asked for."""

@@ -48,7 +48,8 @@ SELECT format('type %s %s', oid::regtype, typtype)
 ) AS lines WHERE line !~ 'schema_migrations_lease' ORDER BY line COLLATE "C"
 """
 _HISTORY = f"""
-SELECT version, name, description, checksum, state, executed_by, statements_done,
+SELECT version, name, description, checksum, state,
+       replace(executed_by, 'guest_' || current_database(), 'postgres'), statements_done,
        at_work, ARRAY(SELECT unnest(created) ORDER BY 1),
        ARRAY(SELECT unnest(removed) ORDER BY 1)
   FROM {HISTORY} ORDER BY version

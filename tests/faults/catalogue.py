@@ -15,9 +15,11 @@ from tests.faults import (
     hostile,
     killed,
     overlapping,
+    secrets,
     server_lost,
     splitting,
     suspended,
+    traffic,
 )
 
 FAULTS: tuple[ModuleType, ...] = (
@@ -25,10 +27,12 @@ FAULTS: tuple[ModuleType, ...] = (
     cut,
     server_lost,
     crowd,
+    traffic,
     builds,
     overlapping,
     suspended,
     splitting,
+    secrets,
     hostile,
 )
 

@@ -1,12 +1,16 @@
-"""Fault 11: a server that is full, or forbids: disk, connections, writing, time.
+"""Fault 11: a server that is full, forbids, or shadows; names made to break quoting.
 
 The disk is a small file system of its own, as the case's tablespace, filled but for so
-many kilobytes as the seed says: each case meets the end somewhere else. Names and paths
-made to break quoting are in the tests of the command line.
+many kilobytes as the seed says: each case meets the end somewhere else. A role loses a
+privilege while a message is held, at another one in each case. Names are drawn by the
+seed.
 """
 
 import contextlib
+import os
+import random
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,16 +18,22 @@ from pathlib import Path
 import psycopg2
 from psycopg2.extensions import connection
 
-from tests.faults import scenario
+from tests.faults import names, scenario
 from tests.faults.bench import Bench, Case, finish
-from tests.faults.case import Found
-from tests.faults.check import afterwards, holds
+from tests.faults.case import Found, spread
+from tests.faults.check import afterwards, holds, left_nothing
+from tests.faults.shadows import USED, shadow, words_of_the_engine
 from tests.fix_postgres import Database
+from tests.observing import OURS
 from tests.postgres_process import account
+from tests.proxy import Fault
 
 NUMBER = 11
-TITLE = "A server whose disk is full, without a free connection, read-only, or in haste"
-TIMES = 120
+TITLE = (
+    "a server that is full, read-only, in haste, takes a privilege away midway, or shadows "
+    "our names; names of objects and files made to break quoting"
+)
+TIMES = 400
 FOUND: tuple[str, ...] = (
     "an error of the server about the history itself, midway, ended in a traceback",
     "a search_path that shadows the server's names reached three statements of ours",
@@ -33,14 +43,14 @@ FOUND: tuple[str, ...] = (
 
 _DISK_BYTES = 64 << 20
 _STEP_BYTES = 16 << 10
-_EVERY = 10
+_REACHED_S = 30
 
 
 def attempt(bench: Bench, seed: int) -> Found:
     """Meet one of them; when it is over, the next run finishes."""
-    kinds = {0: _no_connection, 1: _read_only, 2: _in_haste}
-    with bench.case(seed % scenario.VARIANTS) as case:
-        return kinds.get(seed % _EVERY, _full_disk)(case, seed)
+    variant = seed // len(_KINDS) % scenario.VARIANTS
+    with bench.case(variant) as case:
+        return _KINDS[seed % len(_KINDS)](case, seed)
 
 
 def _full_disk(case: Case, seed: int) -> Found:
@@ -89,6 +99,9 @@ def _filled(place: Path, left: int) -> Iterator[None]:
         filling.unlink()
 
 
+# --- a server that has nothing left, or does not let ----------------------------------
+
+
 def _no_connection(case: Case, _seed: int) -> Found:
     taken: list[connection] = []
     with contextlib.ExitStack() as stack:
@@ -126,17 +139,146 @@ def _read_only(case: Case, _seed: int) -> Found:
     return Found(f"variant {case.variant}, read-only")
 
 
-def _in_haste(case: Case, _seed: int) -> Found:
-    """A statement_timeout of the database's own is not the run's."""
-    name = case.database.name
-    _admin(case, f"ALTER DATABASE {name} SET statement_timeout = '1ms'")
+_HASTE = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+
+
+def _in_haste(case: Case, seed: int) -> Found:
+    """A time-out of the database's or the role's own is not the run's."""
+    with _as_a_role(case) as role:
+        of_the_role = seed // len(_KINDS) % 2
+        what = f"ROLE {role}" if of_the_role else f"DATABASE {case.database.name}"
+        for name in _HASTE:
+            _admin(case, f"ALTER {what} SET {name} = '1ms'")
+        run = case.run()
+        _admin(case, f"ALTER {what} RESET ALL")
+        holds("it does not concern us", when=run.exit == 0, seen=run)
+        afterwards(case, run)
+    whose = "the role's" if of_the_role else "the database's"
+    return Found(f"variant {case.variant}, {whose} timeouts of one millisecond")
+
+
+_IF_THERE = "DO $$ BEGIN IF to_regclass('schema_migrations') IS NOT NULL THEN {}; END IF; END $$"
+#: What a role may lose, and how it gets it back; the first ends its sessions, too.
+_LOSSES = {
+    "the right to log in": ("ALTER ROLE {role} NOLOGIN", "ALTER ROLE {role} LOGIN"),
+    "the right to create": (
+        "REVOKE CREATE ON SCHEMA public FROM {role}",
+        "GRANT CREATE ON SCHEMA public TO {role}",
+    ),
+    "the right to the rows": (
+        "REVOKE ALL ON effects FROM {role}",
+        "GRANT ALL ON effects TO {role}",
+    ),
+    "the right to the history": (
+        _IF_THERE.format("REVOKE ALL ON schema_migrations FROM {role}"),
+        _IF_THERE.format("GRANT ALL ON schema_migrations TO {role}"),
+    ),
+}
+
+
+def _privilege_lost(case: Case, seed: int) -> Found:
+    """The role loses something while a message is held; the run says what it lacks."""
+    places = case.bench.undisturbed(case.variant).places
+    place, what = spread(seed, places, list(_LOSSES))
+    with _as_a_role(case) as role, case.proxy() as proxy:
+        taken, given = (sql.format(role=role) for sql in _LOSSES[what])
+        armed = proxy.arm(place.met, Fault.HOLD)
+        process = case.start(through=proxy)
+        holds("the point is reached", when=armed.reached.wait(_REACHED_S))
+        case.database.psql(taken)
+        ends = what == "the right to log in"
+        if ends:
+            sql = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {OURS}"
+            case.database.rows(sql)
+        armed.release()
+        run = finish(process)
+        case.database.psql(given)
+        if run.exit == 8 and run.outcome["error"] == "outcome-unknown":
+            cure = "LOGIN" if ends else "GRANT"
+            holds("the advice is the cure", when=cure in run.said, seen=run)
+        if run.exit == 4:
+            holds("exit 4: nothing was done", when=not run.outcome["done"], seen=run)
+        afterwards(case, None if run.exit == 4 else run)
+    return Found(f"variant {case.variant}, {what} lost at {place}")
+
+
+@contextlib.contextmanager
+def _as_a_role(case: Case) -> Iterator[str]:
+    """Run as a role that owns what is there, and needs its password."""
+    role = f"guest_{case.database.name}"
+    case.database.psql(
+        f"CREATE ROLE {role} LOGIN PASSWORD 'pw'; GRANT ALL ON SCHEMA public TO {role};"
+        f"ALTER TABLE base OWNER TO {role}; ALTER TABLE effects OWNER TO {role}"
+    )
+    case.login = f"{role}:pw"
+    try:
+        yield role
+    finally:
+        case.close()
+        case.database.psql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+# --- what stands in the way of our names ----------------------------------------------
+
+
+def _shadowed(case: Case, _seed: int) -> Found:
+    """Functions, operators, types, catalogs, and a history, in a schema in front."""
+    shadow(case.database, "evil", words_of_the_engine())
     run = case.run()
-    _admin(case, f"ALTER DATABASE {name} RESET statement_timeout")
-    holds("it does not concern us", when=run.exit == 0, seen=run)
+    looked = case.run("verify")
+    name = case.database.name
+    case.database.psql(f"DROP SCHEMA evil CASCADE; ALTER DATABASE {name} RESET ALL")
+    for each in (run, looked):
+        holds("no shadow was used", when=USED not in each.said, seen=each)
+        holds("it succeeds", when=each.exit == 0, seen=each)
     afterwards(case, run)
-    return Found(f"variant {case.variant}, a timeout of one millisecond")
+    return Found(f"variant {case.variant}, a path that shadows")
+
+
+def _named(case: Case, seed: int) -> Found:
+    """Everything that is created, and the history itself, is called the same."""
+    name = names.a_name(random.Random(seed))
+    case.directory = case.bench.scratch / f"named-{seed}"
+    case.directory.mkdir()
+    for file, text in names.files(name).items():
+        (case.directory / file).write_text(text, newline="")
+    of_the_history = seed // len(_KINDS) % 2
+    where = (f"--schema={name[:15]}s", f"--table={name}") if of_the_history else ()
+    for verb in ("apply", "apply", "verify", "status"):
+        run = case.run(verb, *where)
+        holds(f"{verb} succeeds", when=run.exit == 0, seen=(name, run))
+    left_nothing(case)
+    shutil.rmtree(case.directory)
+    return Found(f"objects called {name!r}{', the history too' if where else ''}")
+
+
+def _file_named(case: Case, seed: int) -> Found:
+    """A file whose name is none is refused before anything is contacted."""
+    chance = random.Random(seed)
+    case.directory = case.bench.scratch / f"files-{seed}"
+    case.directory.mkdir()
+    (case.directory / "0001_good.sql").write_text("CREATE TABLE good (n int);")
+    file = os.fsencode(f"0002_{names.a_name(chance)}.sql".replace("/", "\\"))
+    file = bytes(b if chance.randrange(9) else 0xFF for b in file[:-4]) + b".sql"
+    Path(os.fsdecode(bytes(case.directory) + b"/" + file)).write_text("SELECT 1;")
+    run, shown = case.run(), case.run("apply", output="text")
+    told = (run.exit, run.outcome.get("error"), shown.exit)
+    holds("it is refused", when=told == (3, "bad-file-name", 3), seen=(file, run))
+    controls = re.findall(r"[\0-\x09\x0b-\x1f\x7f]", shown.out + shown.err)
+    holds("what is printed cannot move a terminal", when=not controls, seen=shown)
+    holds("nothing was contacted", when=not case.state().history)
+    shutil.rmtree(case.directory)
+    return Found(f"a file called {file!r}")
 
 
 def _admin(case: Case, sql: str) -> None:
     with case.bench.server.admin().cursor() as cursor:
         cursor.execute(sql)
+
+
+#: The disk counts for most: where it ends is another place in each case.
+_KINDS = (
+    *(_no_connection, _read_only, _in_haste, _shadowed, _named, _file_named),
+    *(_privilege_lost,) * 5,
+    *(_full_disk,) * 9,
+)

@@ -111,8 +111,42 @@ _SOMETIMES: tuple[Kind, ...] = (
 )
 
 
+#: From this number on, a variant alters a table that others write to.
+ALTERING = 1000
+#: What takes a lock that keeps writers out. The first four conflict with a reader as well.
+ALTERATIONS = (
+    "ALTER TABLE base ADD COLUMN m int;",
+    "ALTER TABLE base ADD COLUMN m int NOT NULL DEFAULT 7;",
+    "ALTER TABLE base ADD CONSTRAINT small CHECK (n < 1000);",
+    "DROP INDEX base_n;\nCREATE INDEX base_n ON base (n, word);",
+    "CREATE INDEX base_word ON base (word);",
+    """CREATE TRIGGER same BEFORE UPDATE ON base FOR EACH ROW
+    EXECUTE FUNCTION suppress_redundant_updates_trigger();""",
+)
+_SHAPES: tuple[Callable[[str], Files], ...] = (
+    lambda sql: {"0002_alters.sql": f"{sql}\n{_counts('0002')}"},
+    lambda sql: {"0002_alters.sql": f"BEGIN;\n{sql}\n{_counts('0002')}COMMIT;\n"},
+    lambda sql: {
+        "0002_alters.sql": f"{_counts('0002')}{sql}\n",
+        "0002_alters.verify.sql": "-- it is there\nSELECT count(*) > 0 FROM base;\n",
+    },
+    lambda sql: {"0002_alters.sql": f"COPY effects FROM stdin;\n0002\t1\n\\.\n{sql}\n"},
+    lambda sql: {"0002_alters.sql": f"{_counts('0002')}VACUUM effects;\n{sql}\n"},
+)
+SHAPES = len(_SHAPES)
+
+
+def _altering(variant: int) -> Files:
+    """Return a directory whose second file alters, between two that do not."""
+    alteration, shape = divmod(variant - ALTERING, SHAPES)
+    made = _SHAPES[shape](ALTERATIONS[alteration])
+    return {**_plain("0001"), **made, **_plain("0003")}
+
+
 def files(variant: int) -> Mapping[str, str]:
     """Return the directory of a variant."""
+    if variant >= ALTERING:
+        return _altering(variant)
     chance = random.Random(variant)
     kinds = [*_ALWAYS, *chance.sample(_SOMETIMES, 2)]
     chance.shuffle(kinds)

@@ -5,17 +5,22 @@ import pytest
 from tests.faults.bench import Bench
 from tests.faults.catalogue import fault
 
-#: Fault and seed. All but the last two are of one scenario, which is prepared once.
+#: Fault and seed. Most are of one scenario, which is prepared once.
 SELECTION = [
     (1, 24),
     (1, 120),  # an index that was built, and not yet recorded
     (2, 12),  # SIGTERM while the network answers nothing
     (2, 60),
     (3, 48),
+    (5, 269),  # ADD COLUMN, and a lock timeout of 300 ms
     (6, 0),
     (7, 60),
     (8, 48),
     (9, 0),
+    (10, 0),
+    (10, 2),
+    (10, 3),
+    (11, 6),  # the role may not log in any more
 ]
 
 

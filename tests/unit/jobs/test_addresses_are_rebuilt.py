@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.address import Address, Change, Form, Means, rebuilt
+from jobs.address import KEYWORDS, Address, Change, Form, Means, rebuilt
 from jobs.errors import BadAddress
+from migrate import dsn
 from migrate.dsn import Dsn
 
 SEEDS = (
@@ -194,3 +195,25 @@ def test_what_is_not_said_stays():
 
     assert private == rebuilt(private, Change(Means.PRIVATE_IP))
     assert Address.parse(SEEDS) == rebuilt(Address.parse(SEEDS), Change(Means.SOCKET))
+
+
+#: Slips of a hand or of a script; libpq would read the secret as a name or an option.
+SLIPS = [
+    "DATABASE_URL=postgresql://u:s3cret@h/v",
+    "postgresql://u@h/v?s3cret=x",
+    "host=h password=a s3cret=b",
+]
+
+
+@pytest.mark.parametrize("text", SLIPS)
+def test_what_libpq_does_not_know_is_refused_and_not_shown(text):
+    """A line of an .env file, kept whole as the secret, would be shown with its password."""
+    with pytest.raises(BadAddress) as raised:
+        Address.parse(text)
+
+    assert "s3cret" not in str(raised.value)
+
+
+def test_engine_and_orchestrator_know_the_same_parameters():
+    """Neither imports the other's list."""
+    assert dsn.KEYWORDS == KEYWORDS

@@ -295,3 +295,41 @@ def test_every_disagreement_has_a_cure():
     kinds = {kind.value for kind in Disagreement}
 
     assert kinds == set(refusals.DriftBlocks._CURES)
+
+
+PASSWORDS = {
+    "ALTER ROLE a PASSWORD 'se''cret' VALID": "ALTER ROLE a PASSWORD ********** VALID",
+    "create user b password E'x": "create user b password ***",
+    "OPTIONS (user 'a', password 'b c')": "OPTIONS (user 'a', password *****)",
+    "dblink('host=a password=abc x')": "dblink('host=a password=*** x')",
+    "SELECT password FROM users": "SELECT password FROM users",
+    "SELECT 'abc'": "SELECT 'abc'",
+}
+
+
+@pytest.mark.parametrize(("sql", "shown"), PASSWORDS.items())
+def test_a_password_that_a_statement_sets_is_not_repeated(sql, shown):
+    """Neither in its line nor in the server's words; the caret stays where it was."""
+    error = faults.StatementFailed(
+        file=EMAIL,
+        line=1,
+        column=1,
+        source=sql,
+        sqlstate="22007",
+        message="no",
+        context=sql,
+    )
+
+    said = str(error).splitlines()
+
+    assert [f"  {shown}", "  ^", f"  CONTEXT: {shown}"] == said[1:]
+    assert len(sql) == len(shown)
+
+
+def test_what_keeps_a_question_from_its_answer_is_cured_first():
+    """Where the server is there and refuses us, waiting for it is no advice."""
+    error = faults.OutcomeUnknown(file=EMAIL, reason="no login", cure="ALTER ROLE")
+
+    advice = error.advice()
+
+    assert "ALTER ROLE; then apply again: the history tells whether" in advice

@@ -84,6 +84,15 @@ def test_a_name_without_a_letter_for_a_file_is_refused(name, tmp_path):
     assert [] == list(tmp_path.iterdir())
 
 
+def test_an_address_is_no_name(tmp_path):
+    """Typed in the wrong place: neither a file's name nor its text holds the password."""
+    with pytest.raises(BadFileName) as raised:
+        new_migration(str(tmp_path), "postgresql://u:s3cret@h/d", (), NOON)
+
+    assert "s3cret" not in str(raised.value)
+    assert [] == list(tmp_path.iterdir())
+
+
 def test_hidden_files_and_others_are_left_alone(tmp_path):
     """What the engine does not read does not count."""
     (tmp_path / ".draft.sql").write_text("")
