@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.faults import addresses
 from tests.faults.addresses import Given, Place, metadata_server, spoiled
@@ -250,7 +250,7 @@ class _Draw:
         return f"{form.__name__[1:]}, {told}, {' '.join(command.words[1:])}, {output}"
 
     def _spoiled_place(self, where: str) -> Place:
-        changed: dict[str, dict[str, object]] = {
+        changed: dict[str, dict[str, Any]] = {
             "another": {"user": "postgres_not"},
             "no role": {"user": "nobody_at_all"},
             "no host": {"host": "no-such-host.invalid"},

@@ -42,10 +42,10 @@ Start = Callable[[Case], "subprocess.Popen[str]"]
 
 def _by_psql(case: Case) -> "subprocess.Popen[str]":
     server = case.bench.server
-    command = [server.program("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1"]
+    command = [str(server.program("psql")), "-XqAt", "-v", "ON_ERROR_STOP=1"]
     file = case.directory / "0002_alters.sql"
     return subprocess.Popen(
-        [*command, "-d", case.database.dsn, "-f", file],
+        [*command, "-d", case.database.dsn, "-f", str(file)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
