@@ -60,6 +60,50 @@ def test_help_is_quick_and_loads_nothing_of_google(tmp_path):
     assert set() == {name.split(".")[0] for name in names} & NEVER_AT_START
 
 
+MISPLACED = [
+    ("{}",),
+    ("doctor", "{}"),
+    ("doctor", "dev", "--output", "{}"),
+    ("secret", "{}", "dev"),
+    ("run", "dev", "--image", "x", "--{}"),
+]
+
+
+@pytest.mark.parametrize("words", MISPLACED, ids=" ".join)
+def test_an_address_in_the_wrong_place_is_quoted_without_its_secret(
+    words, capfd, monkeypatch, tmp_path
+):
+    """Typed where a verb, an environment or an option belongs."""
+    monkeypatch.chdir(tmp_path)
+    address = "postgresql://app:s3cret/x@h/d"
+
+    try:
+        code = main([word.replace("{}", address) for word in words])
+    except SystemExit as ended:
+        code = ended.code
+
+    said = "".join(capfd.readouterr())
+    assert 2 == code
+    assert said
+    assert "s3cret" not in said
+
+
+def test_a_terminal_without_our_characters_ends_nothing(tmp_path):
+    """What it lacks is printed as an escape."""
+    environment = process_environment(tmp_path, {"PYTHONIOENCODING": "ascii"})
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "jobs", "doctor", "öde"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+
+    assert 2 == ran.returncode
+    assert b"\\xf6de" in ran.stderr
+
+
 def test_what_the_engine_says_in_json_is_not_lost(tmp_path):
     """Asked for JSON it puts the error there, and that is what is passed on."""
     url = f"postgresql://ada@127.0.0.1:{free_port()}/x"

@@ -22,7 +22,7 @@ from tests.faults import names, scenario
 from tests.faults.bench import Bench, Case, finish
 from tests.faults.case import Found, spread
 from tests.faults.check import afterwards, holds, left_nothing
-from tests.faults.shadows import USED, shadow, words_of_the_engine
+from tests.faults.shadows import FILES, USED, VERBS, shadow, words_of_the_engine
 from tests.fix_postgres import Database
 from tests.observing import OURS
 from tests.postgres_process import account
@@ -221,18 +221,25 @@ def _as_a_role(case: Case) -> Iterator[str]:
 # --- what stands in the way of our names ----------------------------------------------
 
 
-def _shadowed(case: Case, _seed: int) -> Found:
+def _shadowed(case: Case, seed: int) -> Found:
     """Functions, operators, types, catalogs, and a history, in a schema in front."""
-    shadow(case.database, "evil", words_of_the_engine())
-    run = case.run()
-    looked = case.run("verify")
-    name = case.database.name
-    case.database.psql(f"DROP SCHEMA evil CASCADE; ALTER DATABASE {name} RESET ALL")
-    for each in (run, looked):
-        holds("no shadow was used", when=USED not in each.said, seen=each)
-        holds("it succeeds", when=each.exit == 0, seen=each)
-    afterwards(case, run)
-    return Found(f"variant {case.variant}, a path that shadows")
+    words = sorted(words_of_the_engine())
+    some = set(random.Random(seed).sample(words, len(words) * 2 // 3))
+    shadow(case.database, "evil", some)
+    case.directory = case.bench.scratch / f"shadowed-{seed}"
+    case.directory.mkdir()
+    for file, text in FILES.items():
+        (case.directory / file).write_text(text)
+    for verb in VERBS:
+        run = case.run(*verb)
+        holds(
+            "no shadow was used", when=USED not in run.out + run.err, seen=(verb, run)
+        )
+        holds("it succeeds", when=run.exit == 0, seen=(verb, run))
+    _admin(case, f"ALTER DATABASE {case.database.name} RESET ALL")
+    left_nothing(case)
+    shutil.rmtree(case.directory)
+    return Found(f"a path that shadows {len(some)} words, seed {seed}")
 
 
 def _named(case: Case, seed: int) -> Found:

@@ -15,6 +15,30 @@ from tests.fix_postgres import Database
 
 #: What the error of a shadow says.
 USED = "a shadow of"
+#: Every kind of statement of ours: captures, progress, debris, sweeps, checks, undo.
+FILES = {
+    "0001_table.sql": "CREATE TABLE public.a (n integer);\nINSERT INTO public.a VALUES (1);",
+    "0001_table.down.sql": "DROP TABLE public.a;",
+    "0001_table.verify.sql": "-- it is there\nSELECT true FROM public.a;",
+    "0002_index.sql": "CREATE INDEX CONCURRENTLY i ON public.a (n);\n"
+    "REINDEX INDEX CONCURRENTLY public.i;\nCREATE TABLE public.b (n integer);",
+    "0002_index.down.sql": "DROP INDEX CONCURRENTLY public.i;\nDROP TABLE public.b;",
+    "0003_state.sql": "SELECT pg_catalog.pg_advisory_lock(5);\nPREPARE p AS SELECT 1;\n"
+    "ALTER TABLE public.a ADD COLUMN m integer;\nCREATE VIEW public.v AS SELECT 1;\n"
+    "CREATE FUNCTION public.f() RETURNS integer LANGUAGE sql RETURN 1;",
+    "0003_state.down.sql": "DROP VIEW public.v;\nDROP FUNCTION public.f();",
+    "R__view.sql": "CREATE OR REPLACE VIEW public.w AS SELECT 2;",
+}
+VERBS = [
+    ("apply", "--to", "0001", "--dry-run"),
+    ("apply",),
+    ("status",),
+    ("verify",),
+    ("doctor",),
+    ("rollback", "--to", "0", "--yes"),
+    ("baseline", "0002", "--yes"),
+    ("repair", "0002", "--forget", "--yes"),
+]
 _MAKE = """
 CREATE SCHEMA IF NOT EXISTS {schema};
 CREATE FUNCTION {schema}.shadow(what pg_catalog.text) RETURNS boolean LANGUAGE plpgsql AS

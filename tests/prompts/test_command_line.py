@@ -204,6 +204,21 @@ def test_no_connection_is_told_without_the_password(run_migrate):
         assert "s3cret" not in finished.err + finished.out
 
 
+@pytest.mark.parametrize(
+    "words", [("{}",), ("list", "{}"), ("list", "--output", "{}"), ("show", "{}")]
+)
+def test_address_in_the_wrong_place_is_told_without_its_password(run_migrate, words):
+    """Typed where a command, an option or a name belongs."""
+    typed = [word.replace("{}", "postgresql://app:s3cret@h/d") for word in words]
+
+    ran = run_migrate(
+        *typed, module="prompts", env={"DATABASE_URL": "postgresql://127.0.0.1:1/d"}
+    )
+
+    assert ran.exit in {2, 6}, ran.err
+    assert "s3cret" not in ran.out + ran.err
+
+
 def test_database_without_the_schema_is_told(blank_database, run_migrate):
     """Exit 7, and the server's words."""
     env = {"DATABASE_URL": blank_database.url}

@@ -166,6 +166,7 @@ def test_an_address_without_password_says_so():
 MISPLACED = [
     f"postgresql://app:{SECRET}@h/d",
     f"postgresql://app:a@b {SECRET}/@h/d?sslmode=require",
+    f"postgresql://app:a\nb{SECRET}@h/d",
     f"postgresql://h/d?user=app&password={SECRET}",
     f"host=h user=app password={SECRET}",
     f"host=h PASSWORD = 'a b {SECRET}",
