@@ -15,7 +15,7 @@ from typing import NamedTuple
 PLACES: Mapping[str, frozenset[str]] = {
     "rpc": frozenset({"error", "lose_reply", "slow", "quota", "hold", "hold_reply"}),
     "log": frozenset({"late", "lost", "hold", "duplicate", "suppress"}),
-    "tail": frozenset({"lag", "end"}),
+    "tail": frozenset({"lag", "end", "end_with_requests"}),
     "job": frozenset({"not_ready", "slow"}),
     "execution": frozenset(
         {"never_start", "start_late", "image_pull_failure", "report_failed", "stale"}

@@ -81,6 +81,7 @@ class Script:
         self.uploaded = []
         self.started = []
         self.hidden_s = 0.0
+        self.job_lags = False
         self.tail_works = True
         self.list_works: object = True
 
@@ -118,7 +119,7 @@ class Script:
         full = f"{name}/executions/{name.job[:50]}-x{number}"
         self.started.append(full)
         self.executions[full] = Execution(full, self.clock.now(), labels=labels)
-        if str(name) in self.jobs:
+        if str(name) in self.jobs and not self.job_lags:
             job = self.jobs[str(name)]
             self.jobs[str(name)] = job._replace(latest_execution=full)
         return self.executions[full]

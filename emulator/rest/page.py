@@ -66,13 +66,13 @@ PAGE = """<!doctype html>
     if (shown[id] === JSON.stringify(rows)) return;
     shown[id] = JSON.stringify(rows);
     $(id).replaceChildren();
-    for (const { cells, list, wanted } of rows) {
+    for (const { cells, list, detail, wanted } of rows) {
       const row = document.createElement('tr');
       for (const [text, kind] of cells) row.append(make('td', text, kind));
       if (list) {
         const steps = document.createElement('ol'), cell = document.createElement('td');
         for (const [text, kind] of list) steps.append(make('li', text, kind));
-        cell.append(steps); row.append(cell);
+        cell.append(steps, make('div', detail)); row.append(cell);
       }
       if (wanted) {
         row.tabIndex = 0; row.dataset.filter = wanted;
@@ -91,8 +91,8 @@ PAGE = """<!doctype html>
     : e.failed ? ['failed', 'FAILURE'] : ['succeeded', 'SUCCESS'];
   const buildRow = b => ({
     cells: [[b.id, 'id'], [b.status, b.status], [clock(b.created), 'time']],
-    list: [...b.steps.map(s => [s.id + ': ' + s.status.toLowerCase(), s.status]),
-           ...(b.detail ? [[b.detail, b.status]] : [])],
+    list: b.steps.map(s => [s.id + ': ' + s.status.toLowerCase(), s.status]),
+    detail: b.detail,
     wanted: 'resource.type="build" AND resource.labels.build_id="' + b.id + '"' });
   const executionRow = e => ({
     cells: [[short(e.name), 'id'], ended(e), [clock(e.created), 'time']],

@@ -3,10 +3,12 @@
 The store decides what is visible when; here are filters, pages, sessions and their ends.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator, Mapping
 
+import grpc
 from google.api.monitored_resource_pb2 import MonitoredResource
 from google.cloud.logging_v2.types import (
     DeleteLogRequest,
@@ -107,6 +109,19 @@ def _wanted(text: str, resource_names: list[str]) -> Predicate:
     )
 
 
+def _ends_with(requests: Iterator[object], ended: threading.Event) -> threading.Event:
+    """An event that is also set when the client sends nothing more."""
+
+    def read() -> None:
+        with contextlib.suppress(grpc.RpcError):
+            for _ in requests:
+                pass
+        ended.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    return ended
+
+
 class LoggingServiceV2:
     """google.logging.v2.LoggingServiceV2."""
 
@@ -190,6 +205,8 @@ class LoggingServiceV2:
             window = first.buffer_window.total_seconds()
         if not 0 <= window <= LONGEST_WINDOW:
             raise invalid("buffer_window must be between 0 and 60 seconds.")
+        if self._world.faults.first("tail", "end_with_requests") is not None:
+            ended = _ends_with(requests, ended)
         lag = self._world.faults.first("tail", "lag")
         if lag is not None:
             self._world.logs.tails_asked += 1

@@ -131,6 +131,34 @@ def test_an_execution_that_is_not_listed_yet_is_not_started_again():
     assert 1 == len(script.started)
 
 
+def test_an_execution_that_its_job_does_not_name_yet_is_not_started_again():
+    """The list does: the first witness, where the job's own look-up lags behind."""
+    script = Script()
+    script.before = {"+jobs.run": [DOWN]}
+    script.job_lags = True
+
+    ended, _, _ = run(script)
+
+    assert 0 == ended.exit_code
+    assert 1 == len(script.started)
+
+
+def test_an_execution_of_an_earlier_launch_is_not_taken_for_ours():
+    """A job that is kept has others: what was not started is started, and followed."""
+    script = Script()
+    stable = TARGET._replace(job_mode=JobMode.STABLE)
+    run(script, stable)
+    for name, execution in script.executions.items():
+        script.executions[name] = execution._replace(labels={"launch-id": "earlier"})
+    script.before = {"jobs.run": [DOWN]}
+
+    ended, told, _ = run(script, stable)
+
+    assert 0 == ended.exit_code
+    assert 2 == len(script.started)
+    assert script.started[1].endswith(told.of(events.ExecutionStarted)[0].execution)
+
+
 def test_a_young_execution_that_is_not_found_is_not_gone():
     """Look-ups lag behind; what has been seen and is not found any more is."""
     young, gone = Script(), Script()
@@ -241,6 +269,22 @@ def test_a_gap_is_announced_at_the_end():
     gap = told.of(events.LogGap)[0]
     assert (2, 3) == (gap.first, gap.last)
     assert gap.page.startswith("https://console.cloud.google.com/logs/")
+
+
+def test_what_was_held_back_is_told_when_nobody_waits_any_longer():
+    """A killed engine writes no last line: its gap and what came after it are told."""
+    script = Script()
+    script.lasts, script.task, script.counts = 1.0, Task(0, 137), {"failed": 1}
+    script.entries = [a_line(1), a_line(3)]
+
+    ended, told, _ = run(script)
+
+    (gap,) = told.of(events.LogGap)
+    (trouble,) = told.of(events.LogTrouble)
+    assert "the last line of the migration has not arrived" == trouble.what
+    assert 22 == ended.exit_code
+    assert (2, 2) == (gap.first, gap.last)
+    assert [1, 3] == [line.seq for line in told.of(events.LogLine)]
 
 
 @pytest.mark.parametrize(

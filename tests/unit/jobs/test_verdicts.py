@@ -65,6 +65,20 @@ def test_a_cancelled_execution_is_no_success():
     assert (Ending.CANCELLED, 24) == judge(CANCELLED, None, None)[:2]
 
 
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {"succeeded": 0},
+        {"succeeded": 1, "cancelled": 1},
+        {"succeeded": 1, "failed": 1},
+        {"succeeded": 1, "task_count": 2},
+    ],
+)
+def test_success_needs_every_count(counts):
+    """All tasks succeeded, none failed, none was cancelled: each of the three is asked."""
+    assert Ending.SUCCEEDED is not judge(GOOD._replace(**counts), None, None).ending
+
+
 @given(st.sampled_from(range(2, 11)), st.booleans())
 def test_the_engines_exit_code_passes_through(code, seen):
     """Whether the log was seen or not."""
