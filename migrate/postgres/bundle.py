@@ -15,7 +15,7 @@ from migrate.events import Notice
 from migrate.faults import OutcomeUnknown
 from migrate.migration import Mode, Script
 from migrate.postgres.diagnose import RETRIED, diagnose
-from migrate.postgres.history import REFUSALS, History
+from migrate.postgres.history import REFUSALS
 from migrate.postgres.sweep import may_stay, sweep
 from migrate.postgres.traits import may_lock
 from migrate.postgres.transaction import whole_message
@@ -70,7 +70,7 @@ def apply_bundle(work: Work, scripts: Sequence[Script]) -> tuple[int, str]:
         work.session.run(sweep(work.key))
         work.recorder.prepare_again()
         try:
-            done = committed(work.history, scripts)
+            done = work.history.committed(scripts)
         except REFUSALS as refusal:
             files = ", ".join(script.migration.file for script in scripts)
             reason, cure = str(refusal), refusal.advice()
@@ -80,15 +80,3 @@ def apply_bundle(work: Work, scripts: Sequence[Script]) -> tuple[int, str]:
     for text in work.session.take_notices():
         work.tell(Notice(file=scripts[-1].migration.file, text=text))
     return len(scripts), ""
-
-
-def committed(history: History, scripts: Sequence[Script]) -> int:
-    """Return how many of them, from the first on, are applied.
-
-    None was when this run began; that another one did it, while this one had lost the
-    lock, is as good.
-    """
-    versions = [script.migration.version for script in scripts]
-    checksums = [script.migration.checksum for script in scripts]
-    ((count,),) = history.execute("committed", versions, checksums)
-    return int(str(count))

@@ -4,9 +4,11 @@ Called by `transaction`, `stepwise` and the runner's ``verify``. The statements 
 capture.sql; here are their parameters.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from migrate.migration import Script
+from migrate.postgres.history import History
 from migrate.postgres.session import Session
 from migrate.postgres.sql import identifier, literal, named_statements
 from migrate.postgres.traits import Traits
@@ -125,6 +127,10 @@ class Recorder:
         text = f"{settings}{_BY_INDEX}{sql};"
         return text + (self.removed(script.migration.version) if traits.removed else "")
 
+    def landed(self, history: History, scripts: Sequence[Script]) -> bool:
+        """Whether all of it is in the history. Raises `REFUSALS`."""
+        return history.committed(scripts) == len(scripts)
+
     def _names(self, traits: Traits) -> str:
         """Return the tables altered by name as an SQL array, in every schema of the path."""
         if not traits.altered:
@@ -199,6 +205,11 @@ class Eraser(Recorder):
         """Return the SQL that removes the entry."""
         version = literal(script.migration.version)
         return f"DELETE FROM {self._table} WHERE version = {version};"
+
+    def landed(self, history: History, scripts: Sequence[Script]) -> bool:
+        """Whether the entries are gone. Raises `REFUSALS`."""
+        left = {version for version, _, _ in history.execute("standing")}
+        return left.isdisjoint(script.migration.version for script in scripts)
 
 
 def conditions(session: Session, things: list[str]) -> dict[str, str]:

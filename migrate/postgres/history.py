@@ -4,12 +4,12 @@ Called by the runner, `transaction` and `stepwise`. Every statement stands in hi
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import psycopg2.errors
 
-from migrate.migration import Entry, State
+from migrate.migration import Entry, Script, State
 from migrate.postgres.session import OWN_PATH, Session
 from migrate.postgres.sql import identifier, literal, named_statements
 from migrate.refusals import (
@@ -76,6 +76,17 @@ class History:
         table = self.qualified.replace("%", "%%") if values else self.qualified
         with self.explained():
             return self._session.rows(self._sql[name].format(table=table), *values)
+
+    def committed(self, scripts: Sequence[Script]) -> int:
+        """Return how many of the migrations are applied. Raises `REFUSALS`.
+
+        None was when this run began; that another one did it, while this one had lost the
+        lock, is as good.
+        """
+        versions = [script.migration.version for script in scripts]
+        checksums = [script.migration.checksum for script in scripts]
+        ((count,),) = self.execute("committed", versions, checksums)
+        return int(str(count))
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:

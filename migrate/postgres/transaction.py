@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import psycopg2
 
 from migrate.events import CheckPassed, Notice, Progress, Retrying
-from migrate.faults import CheckFailed, StatementFailed
+from migrate.faults import CheckFailed, Interrupted, OutcomeUnknown, StatementFailed
 from migrate.migration import Script
 from migrate.postgres.batches import Batch, batches, opened, text_of
 from migrate.postgres.checks import read_checks, run_check
@@ -29,6 +29,7 @@ from migrate.postgres.diagnose import (
     denial,
     statement_failed,
 )
+from migrate.postgres.history import REFUSALS
 from migrate.postgres.session import OWN_PATH, Readable
 from migrate.postgres.sweep import CLEAN, RESET, SETTLE, sweep
 from migrate.postgres.traits import Traits, may_lock
@@ -76,8 +77,13 @@ def apply_together(
             if careful:  # what rolling back leaves of an earlier attempt
                 work.session.run(sweep(work.key))
                 work.recorder.prepare_again()
-            with work.watch.over(work.session):
-                _attempt(work, scripts, ending, opening, entering, careful=careful)
+            try:
+                with work.watch.over(work.session):
+                    _attempt(work, scripts, ending, opening, entering, careful=careful)
+            except (Unlocated, _Retry, StatementFailed, Interrupted):
+                if ending != "COMMIT" or not _landed(work, scripts):
+                    raise
+                work.sweep()
         except Unlocated:
             careful = True
         except _Retry as retry:
@@ -107,6 +113,24 @@ def let_others_pass(work: Work, file: str, attempt: int, reason: str) -> None:
         )
     )
     work.stop.pause(seconds, file)
+
+
+def _landed(work: Work, scripts: Sequence[Script]) -> bool:
+    """Whether the COMMIT took effect all the same: a message goes on after it.
+
+    What failed or was cancelled there ended no transaction of the file's. A COMMIT that
+    failed leaves none open either; so it is asked.
+    """
+    session = work.session
+    if session.lost or session.in_transaction:
+        return False
+    try:
+        return work.recorder.landed(work.history, scripts)
+    except REFUSALS as refusal:
+        files = ", ".join(script.migration.file for script in scripts)
+        raise OutcomeUnknown(
+            file=files, reason=str(refusal), cure=refusal.advice()
+        ) from refusal
 
 
 def pause_s(attempt: int) -> float:

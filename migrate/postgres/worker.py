@@ -39,7 +39,7 @@ from migrate.migration import Entry, Mode, Script
 from migrate.postgres import lease, lock
 from migrate.postgres.access import Access
 from migrate.postgres.acknowledged import Acknowledged
-from migrate.postgres.bundle import apply_bundle, committed
+from migrate.postgres.bundle import apply_bundle
 from migrate.postgres.catalog import Eraser, Identity, Recorder
 from migrate.postgres.diagnose import ends_transactions
 from migrate.postgres.history import REFUSALS, Facts, History
@@ -210,7 +210,7 @@ class Worker:
         except ConnectionLost as lost:
             files = tuple(s.migration.file for s in scripts)
             self.bundle_done = self._ask(
-                files, lost, lambda: committed(self._history, scripts)
+                files, lost, lambda: self._history.committed(scripts)
             )
             if self.bundle_done < len(scripts):
                 file = self.failed_file = scripts[self.bundle_done].migration.file
@@ -379,7 +379,7 @@ class Worker:
 
     def _found(self, scripts: Sequence[Script]) -> int | None:
         """Return how many statements the history has of it; -1: all; None: nothing."""
-        if committed(self._history, scripts) == len(scripts):
+        if self._history.committed(scripts) == len(scripts):
             return -1
         rows = self._history.execute("unfinished", scripts[-1].migration.version)
         return int(str(rows[0][0])) if rows else None

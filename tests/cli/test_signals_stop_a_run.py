@@ -11,6 +11,7 @@ from tests.observing import (
     finish,
     holding,
     ours_connected,
+    until,
     until_running,
     until_said,
     versions,
@@ -79,6 +80,35 @@ def test_stepwise_statement_is_cancelled_and_resumed(
     assert 0 == ours_connected(blank_database)
     assert [("failed", 2)] == blank_database.rows(
         "SELECT state, statements_done FROM schema_migrations"
+    )
+
+
+@pytest.mark.parametrize("rest", [{}, {"0002_next.sql": "CREATE TABLE late ();"}])
+def test_what_is_committed_when_the_signal_comes_stays_applied(
+    blank_database, start_migrate, a_directory, rest
+):
+    """What follows the COMMIT in its message is cancelled: no migration was rolled back."""
+    locks = "SELECT count(pg_advisory_lock(1)) FROM generate_series(1, 1000000);\n"
+    directory = a_directory(
+        {"0001_locks.sql": f"CREATE TABLE early ();\n{locks}", **rest}
+    )
+    process = start_migrate(
+        *("apply", "--dir", directory), env={"DATABASE_URL": blank_database.url}
+    )
+    until(
+        lambda: blank_database.rows("SELECT to_regclass('early')") != [(None,)],
+        "it was not committed",
+    )
+
+    ended, _ = stopped(process, signal.SIGTERM)
+
+    assert ["0001"] == versions(blank_database)
+    assert (7 if rest else 0) == ended.exit, ended.err
+    assert "while applying 0001" not in ended.err
+    assert [(None,)] == blank_database.rows("SELECT to_regclass('late')")
+    assert [(0,)] == blank_database.rows(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     )
 
 

@@ -18,6 +18,9 @@ TIMES = 2400
 FOUND = """\
 An index built CONCURRENTLY by a run that died before it said so was missing in the list
 of what its migration created: the next run looked above its own object ids.
+
+SIGTERM that came between a COMMIT and the end of its message was told as a migration rolled
+back, though it was applied.
 """
 
 _WAYS = [
