@@ -115,10 +115,7 @@ reset: $(STAMP) ## Stop the embedded database and throw it away
 # To count what runs costs as much as to run it: the gates are for CI and `make check`.
 COVERED = $(if $(COVERAGE),-m coverage run)
 
-# The tests start our programs some thousand times, so these are compiled once, whatever the
-# environment says about writing that down.
 .PHONY: test
-test: export PYTHONDONTWRITEBYTECODE :=
 test: $(STAMP) ## Run the whole suite against real servers (COVERAGE=1: with the coverage gates)
 	@scripts/test_servers.sh
 	@rm -f .coverage .coverage.*
@@ -127,7 +124,7 @@ test: $(STAMP) ## Run the whole suite against real servers (COVERAGE=1: with the
 	@$(if $(COVERAGE),$(MAKE) --no-print-directory gates)
 
 .PHONY: gates
-gates:
+gates: ## Hold the last run with COVERAGE=1 to the coverage gates
 	@$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report --format=total --fail-under=95 --omit='$(ENGINED_FILES)' || { $(PY) -m coverage report; exit 2; }
 	$(PY) -m coverage report --fail-under=100 --include='$(subst $(space),$(comma),$(PURE:%=*/migrate/%.py))'
