@@ -15,6 +15,8 @@ from migrate.postgres.session import Session
 from migrate.stop import Stop
 
 _TICK_S = 0.2
+#: Where the lock timeout is short, ticks are as well, or its end might come before the look.
+_SHORTEST_TICK_S = 0.02
 #: How long the end of a run waits for the look that is under way.
 _LAST_LOOK_S = 2.0
 #: A statement at work for this long is worth a look for blockers and progress.
@@ -70,8 +72,9 @@ class Watch:
         #: Who was seen blocking the statement last guarded; survives its end.
         self.blockers: tuple[str, ...] = ()
 
-    def start(self) -> None:
-        """Start the thread."""
+    def start(self, lock_timeout_ms: int) -> None:
+        """Start the thread; see `hurry`."""
+        self.hurry(lock_timeout_ms)
         self._thread.start()
 
     def close(self) -> None:
@@ -111,7 +114,9 @@ class Watch:
 
     def _work(self) -> None:
         beaten = time.monotonic()
-        while not self._closing.wait(_TICK_S):
+        while not self._closing.wait(
+            max(min(_TICK_S, self._look_after_s), _SHORTEST_TICK_S)
+        ):
             now = time.monotonic()
             if self._heartbeat and now - beaten >= self._heartbeat_every_s:
                 beaten = now

@@ -111,7 +111,7 @@ class Worker:
 
     def __enter__(self) -> Self:
         """Start watching."""
-        self._watch.start()
+        self._watch.start(self._settings.lock_timeout)
         return self
 
     def __exit__(

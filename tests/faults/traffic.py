@@ -20,6 +20,8 @@ TIMES = 120
 FOUND = """\
 Small migrations that share a message were tried again at once after a lock timeout: who had
 waited behind the first try met the second, and waited twice as long.
+
+With a lock timeout of 300 ms the look for who blocks could come too late.
 """
 
 _CLIENTS, _RATE = 4, 300
