@@ -1,6 +1,10 @@
 """``python -m emulator``."""
 
-from emulator.cli import main
+from emulator.messages import types_only
+
+types_only()
+
+from emulator.cli import main  # noqa: E402 - it imports Google's packages
 
 if __name__ == "__main__":
     main()

@@ -2,13 +2,17 @@
 
 `build_image` reads the file, copies the context's files into a directory that stands for
 the image's file system and returns what a process needs to start from it. RUN is not
-carried out: the interpreter is the emulator's own. Called by the docker stand-in and by
-``--image``.
+carried out: the interpreter is the emulator's own, and finds the image's Python compiled.
+Called by the docker stand-in and by ``--image``.
 """
 
+import contextlib
 import fnmatch
+import functools
 import hashlib
+import importlib.util
 import json
+import marshal
 import re
 import shlex
 import shutil
@@ -313,6 +317,7 @@ def _sealed(stage: _Stage) -> Image:
             size += len(content)
             name = path.relative_to(stage.rootfs).as_posix()
             digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    _compile(stage.rootfs)
     return Image(
         digest=f"sha256:{digest.hexdigest()}",
         rootfs=str(stage.rootfs),
@@ -322,3 +327,25 @@ def _sealed(stage: _Stage) -> Image:
         workdir=stage.workdir,
         size=size,
     )
+
+
+def _compile(rootfs: Path) -> None:
+    """Compile an image's Python, as a RUN of its own would: a start has not to."""
+    for path in rootfs.rglob("*.py"):
+        place = Path(importlib.util.cache_from_source(str(path)))
+        with contextlib.suppress(OSError, SyntaxError, ValueError):
+            compiled = _bytecode(path.read_bytes(), path.name)
+            place.parent.mkdir(exist_ok=True)
+            place.write_bytes(compiled)
+
+
+@functools.cache
+def _bytecode(source: bytes, name: str) -> bytes:
+    """Return a module as its .pyc, never to be compared with its source (PEP 552).
+
+    Kept: one build has most of its files in common with the next.
+    """
+    code = marshal.dumps(compile(source, name, "exec", dont_inherit=True))
+    unchecked = (1).to_bytes(4, "little")
+    head = importlib.util.MAGIC_NUMBER + unchecked
+    return head + importlib.util.source_hash(source) + code

@@ -57,11 +57,9 @@ def start(tmp_path, environment, *arguments):
     )
 
 
-def loaded(tmp_path, environment, *arguments):
+def loaded(tmp_path, environment, *arguments, module="migrate"):
     """Return the names of all modules that a command loads, and their packages'."""
-    process = start(
-        tmp_path, environment, "-X", "importtime", "-m", "migrate", *arguments
-    )
+    process = start(tmp_path, environment, "-X", "importtime", "-m", module, *arguments)
     _, said = process.communicate()
     assert 0 == process.returncode, said
     names = set(re.findall(r"\| +([\w.]+)$", said, flags=re.MULTILINE))
@@ -113,3 +111,11 @@ def test_help_takes_less_than_a_tenth_of_a_second(tmp_path):
             break
 
     assert min(spent) < 0.1
+
+
+def test_the_emulator_loads_the_types_of_google_and_no_client(tmp_path):
+    """A client is there for each transport of each service, and takes a second."""
+    found = loaded(tmp_path, {}, "--help", module="emulator")
+
+    assert "google.cloud.run_v2.types" in found
+    assert [] == [x for x in found if x.startswith("google.") and ".services" in x]

@@ -1,5 +1,6 @@
 """Pseudo images: what a Dockerfile copies and starts, without an engine."""
 
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,21 @@ def test_references_are_taken_apart(text, name, tag, repository):
         reference.tag,
         reference.repository(),
     )
+
+
+def test_the_python_of_an_image_is_compiled(build):
+    """Once and for all, and a traceback names the image's own file; a text that is no
+    Python is left to whoever starts it.
+    """
+    image = build("FROM x\nCOPY . /app/\n", {"m.py": "x = 1\n", "bad.py": "("})
+    module = Path(image.inside("/app/m.py"))
+
+    module.write_text("x = 2\n")
+    compiled = SourceFileLoader("m", str(module)).get_code("m")
+
+    assert compiled is not None
+    assert 1 in compiled.co_consts
+    assert str(module) == compiled.co_filename
+    assert [module.stem] == [
+        path.name.partition(".")[0] for path in module.parent.glob("__pycache__/*")
+    ]
