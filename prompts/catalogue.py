@@ -170,13 +170,8 @@ def report(link: Link, given: Given) -> Row:
     rows = link.rows(QUERIES["arms"], given)
     found = {CONTROL: Arm(), TREATMENT: Arm(), "both": Arm()}
     found |= {row.pop("arm"): Arm(**row) for row in rows}
-    verdict = judge(
-        found[CONTROL],
-        found[TREATMENT],
-        percent=experiment["percent"],
-        min_subjects=experiment["min_subjects"],
-        metric=experiment["metric"],
-    )
+    terms = {key: experiment[key] for key in ("percent", "min_subjects", "metric")}
+    verdict = judge(found[CONTROL], found[TREATMENT], **terms)
     said = {
         key: None
         if value in {math.inf, -math.inf}

@@ -11,6 +11,7 @@ import difflib
 import errno
 import getpass
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -73,21 +74,20 @@ def _created(value: Row) -> str:
     return f"created {value['name']} v{value['version']}, {state}"
 
 
+_REPORT = """\
+{name}: {prompt}, {metric}, {percent:g} % treatment, {status}
+{table}
+difference {difference:+.4g} (95 %, at every look: {low:+.4g} … {high:+.4g})
+subjects seen in both arms, left out: {both}
+winner: {named} ({reason})"""
+
+
 def _report(value: Row) -> str:
-    low, high = (
-        endless if value[end] is None else f"{value[end]:+.4g}"
-        for end, endless in (("low", "-inf"), ("high", "+inf"))
-    )
-    lines = [
-        "{name}: {prompt}, {metric}, {percent:g} % treatment, {status}".format_map(
-            value
-        ),
-        _table(value["arms"]),
-        f"difference {value['difference']:+.4g} (95 %, at every look: {low} … {high})",
-        f"subjects seen in both arms, left out: {value['both']}",
-        f"winner: {value['winner'] or 'none to name'} ({value['reason']})",
-    ]
-    return "\n".join(lines)
+    said = {**value, "table": _table(value["arms"])}
+    said["named"] = value["winner"] or "none to name"
+    for end, endless in (("low", -math.inf), ("high", math.inf)):
+        said[end] = endless if value[end] is None else value[end]
+    return _REPORT.format_map(said)
 
 
 def _stats(value: dict[str, list[Row]]) -> str:
@@ -98,11 +98,8 @@ def _stats(value: dict[str, list[Row]]) -> str:
 
 
 def _create(link: Link, given: Given) -> Row:
-    system = given["system_file"]
-    texts = {
-        "template_text": _read(given["file"]),
-        "system_prompt": _read(system) if system else None,
-    }
+    files = {"template_text": given["file"], "system_prompt": given["system_file"]}
+    texts = {name: file and _read(file) for name, file in files.items()}
     return catalogue.create(link, {**given, **texts})
 
 
@@ -244,22 +241,17 @@ def build_parser() -> argparse.ArgumentParser:
     )
     verbs = {"": parser}
     groups: dict[str, Any] = {}
-
-    def add(path: str, about: str) -> argparse.ArgumentParser:
-        above, _, word = path.rpartition(" ")
-        if above not in verbs:
-            add(above, f"{above}s")
+    for command in COMMANDS:
+        above, _, word = command.path.rpartition(" ")
+        if above not in verbs:  # it does nothing by itself
+            verbs[above] = groups[""].add_parser(above, help=f"{above}s")
         if above not in groups:
             groups[above] = verbs[above].add_subparsers(
                 required=above not in _ANSWERS, metavar="COMMAND"
             )
-        verbs[path] = groups[above].add_parser(
-            word, help=about, description=about, parents=[common]
-        )
-        return verbs[path]
-
-    for command in COMMANDS:
-        verb = add(command.path, command.about)
+        about = {"help": command.about, "description": command.about}
+        verb = groups[above].add_parser(word, parents=[common], **about)
+        verbs[command.path] = verb
         verb.set_defaults(path=command.path)
         for word in command.usage.removeprefix(command.path).split():
             name = word.strip("[]").lower()

@@ -165,9 +165,8 @@ class PromptTemplateService:
                 try:
                     rows = self._reads.rows(QUERIES[statement], asked)
                     value, lasts = read(rows), self._cache_s
-                    if (
-                        statement == "version"
-                    ):  # it never changes; that there is none may
+                    # A version never changes; that there is none may.
+                    if statement == "version":
                         lasts = FOR_EVER_S if rows else 0
                 except PromptError as error:  # what is stale is better than nothing
                     self.trouble = error
