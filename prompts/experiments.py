@@ -92,12 +92,11 @@ def judge(
     percent: float,
     min_subjects: int,
     metric: str = "success_rate",
-    alpha: float = ALPHA,
 ) -> Verdict:
     """Say what may be concluded; it names no winner early, or from a broken split."""
     planned = max(min_subjects, FEWEST)
     difference = treatment.mean - control.mean
-    half = half_width(control, treatment, planned, alpha)
+    half = half_width(control, treatment, planned, ALPHA)
     srm_p = sample_ratio_p(control.seen, treatment.seen, percent)
     fewest = min(control.measured, treatment.measured)
     winner = None

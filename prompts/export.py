@@ -20,7 +20,7 @@ from prompts.store import Link, Row, statements
 
 _SQL = statements(Path(__file__).with_name("export.sql"))
 _VERSION = re.compile(r"(\d+)_\w+\.sql")
-WIDTH = 85  # of the values of a guardrail, before they take two lines
+LONG = 50  # a longer configuration of a guardrail stands on a line of its own
 
 
 def ship(link: Link, given: Given) -> Row:
@@ -83,22 +83,12 @@ def _insert(prompt: Prompt, active: str, author: str, note: str, guard: str) -> 
 
 def _insert_guardrail(rule: Guardrail) -> str:
     values = _literals(rule._asdict())
-    fields = (
-        "guardrail_type",
-        "applies_to",
-        "severity",
-        "action",
-        "config",
-        "priority",
-    )
-    length = len(", ".join(values[field] for field in fields))
-    return _fill("guardrail", {**values, "gap": "\n       " if length > WIDTH else " "})
+    gap = "\n       " if len(values["config"]) > LONG else " "
+    return _fill("guardrail", {**values, "gap": gap})
 
 
 def _fill(statement: str, words: Mapping[str, object]) -> str:
-    return PLACEHOLDER.sub(
-        lambda word: str(words[word[1]]), _SQL[statement].strip() + "\n"
-    )
+    return PLACEHOLDER.sub(lambda word: str(words[word[1]]), _SQL[statement]) + "\n"
 
 
 def _literals(values: Mapping[str, object]) -> dict[str, str]:

@@ -39,6 +39,7 @@ MESSAGE_CHARS = 10_000  # more of an error message is not even looked at
 NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 CAPTURES = ("none", "redacted", "full")
 QUERIES = statements(Path(__file__).with_name("queries.sql"))
+Reader = Callable[[Sequence[Row]], Any]
 
 
 class Call(NamedTuple):
@@ -141,11 +142,7 @@ class PromptTemplateService:
         return GUARDRAILS if found is None else found
 
     def _lookup(
-        self,
-        key: object,
-        statement: str,
-        read: Callable[[Sequence[Row]], Any],
-        **asked: object,
+        self, key: object, statement: str, read: Reader, **asked: object
     ) -> Any:
         """Return what the cache or the database knows; None in an outage without either.
 

@@ -136,7 +136,7 @@ class Link:
 def statements(path: Path) -> dict[str, str]:
     """Return the statements of a file by the ``-- name:`` line above each."""
     parts = re.split(r"^-- name: (\w+)\n", path.read_text("utf-8"), flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
+    return dict(zip(parts[1::2], map(str.strip, parts[2::2]), strict=True))
 
 
 _SHOWN = ("host", "port", "dbname", "user")
