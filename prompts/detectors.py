@@ -93,9 +93,7 @@ _PII = _compiled(_KNOWN["pii"], re.ASCII)
 _RULE_SETS = {
     name: _compiled(rules, re.MULTILINE) for name, rules in _KNOWN["rule_sets"].items()
 }
-_ISSUER = re.compile(
-    r"4|5[0-9]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|3[04-9]|6(?:011|4[4-9]|[2357])"
-)
+_ISSUER = re.compile(_KNOWN["parts"]["issuer"])
 
 
 def _is_card(text: str) -> bool:
@@ -140,10 +138,7 @@ _WORD = re.compile(r"[\w@$!*]+(?:'\w+)?")
 _LEET = str.maketrans("013457@$!", "oieastasi")
 _TRIPLED = re.compile(r"(.)\1{2,}")
 _LONGEST_PHRASE = 5
-_LISTS = {
-    name: frozenset(words.split("\n")) - {""}
-    for name, words in _KNOWN["word_lists"].items()
-}
+_LISTS = {name: frozenset(words) for name, words in _KNOWN["word_lists"].items()}
 
 
 def _spellings(word: str) -> set[str]:

@@ -16,6 +16,8 @@ INPUT, OUTPUT = "input", "output"
 LONGEST = 1_000_000  # characters; more would keep the caller waiting for seconds
 UNAVAILABLE = "unavailable"
 
+Texts = dict[str, str]  # by the names of the variables
+
 
 class Guardrail(NamedTuple):
     """A row of ``prompt_guardrails``."""
@@ -49,16 +51,13 @@ class Finding(NamedTuple):
 class Checked(NamedTuple):
     """The values to go on with, what was found, and the error if that was blocked."""
 
-    values: dict[str, str]
+    values: Texts
     findings: tuple[Finding, ...] = ()
     blocked: GuardrailBlockedError | None = None
 
 
 def check(
-    guardrails: Iterable[Guardrail],
-    category: str,
-    direction: str,
-    values: dict[str, str],
+    guardrails: Iterable[Guardrail], category: str, direction: str, values: Texts
 ) -> Checked:
     """Apply the guardrails that concern a category and a direction.
 
