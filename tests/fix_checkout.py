@@ -62,8 +62,9 @@ class Checkout:
             return main(arguments), said.getvalue()
 
     def next_launch(self):
-        """Launch once more, in this process, up to a build that fetches no source."""
-        self.emulator.faults({"at": "build", "do": "fetch_failed"})
+        """Launch once more, in this process, up to an upload that is refused: exit 21."""
+        refused = {"at": "rpc", "do": "error", "code": "PERMISSION_DENIED"}
+        self.emulator.faults({**refused, "method": "Storage.objects.insert"})
         return self.inside("launch", "rehearsal")
 
     def left(self):

@@ -132,7 +132,7 @@ def test_ctrl_c_leaves_nothing_and_says_so(checkout, name):
     assert [] == [text for text in phase.says if text not in said], said
     nothing_is_left(checkout, phase.most)
     next_code, told = checkout.next_launch()
-    assert 20 == next_code, told
+    assert 21 == next_code, told
     assert "another launch" not in told
     assert "removed job" not in told
 

@@ -44,6 +44,6 @@ def test_what_a_killed_launch_left_is_swept_by_the_next_which_says_so(checkout):
     code, said = checkout.next_launch()
 
     name = left.rpartition("/")[2]
-    assert 20 == code, said
+    assert 21 == code, said
     assert f"removed job {name}: its execution is over" in said
     assert [] == checkout.left()
