@@ -7,11 +7,11 @@ Google's libraries are loaded inside them: ``--help`` loads neither them nor YAM
 import argparse
 import io
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from jobs import interrupts
 from jobs.errors import LaunchCode
 from jobs.verbs import VERBS, Call
 from migrate.errors import ExplainedError, masked
@@ -75,10 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def explained(work: Callable[[], int], output: str = "text") -> int:
     """Do a command's work; a foreseen error becomes words and an exit code."""
-    # A terminated launch cleans up like an interrupted one.
-    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return work()
+        # A terminated launch cleans up like an interrupted one.
+        with interrupts.listening():
+            return work()
     except ExplainedError as error:
         _explain(error, output)
         return int(error.exit_code)
@@ -88,12 +88,6 @@ def explained(work: Callable[[], int], output: str = "text") -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _explain(error: ExplainedError, output: str) -> None:

@@ -9,7 +9,7 @@ cancelled and removed; a second Ctrl-C is answered with what is left behind.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jobs import events, links, once, queries, tidy
+from jobs import events, interrupts, links, once, queries, tidy
 from jobs.config import LOG_S, Target
 from jobs.errors import (
     REFUSALS,
@@ -93,10 +93,8 @@ def launch(
             means.tell,
         )
         where = f"gs://{place.bucket}/{place.object}"
-        count = len(archive.files)
-        means.tell(
-            events.SourceUploaded(where, len(archive.content), count, time.spent)
-        )
+        size, count = len(archive.content), len(archive.files)
+        means.tell(events.SourceUploaded(where, size, count, time.spent))
 
     spec = build_spec(target, document, place, who, version)
     build: Build | None = None
@@ -295,9 +293,11 @@ def _insist(
 ) -> LeftBehind | None:
     """Clean up; say what is left behind when that is not possible, or not wanted."""
     while True:
+        interrupts.heard()
         try:
             act()
         except KeyboardInterrupt:
+            interrupts.heard()
             if chances:
                 chances -= 1
                 continue

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jobs import interrupts
 from jobs.access import grants
 from jobs.config import Target, load
 from jobs.errors import Usage
@@ -265,6 +266,7 @@ def _rehearse(how: How, rest: Sequence[str], *, fresh: bool) -> int:
                 return launch.wait()
             except KeyboardInterrupt:
                 # The terminal has told the launch as well; it cleans up, we wait for it.
+                interrupts.heard()
                 continue
 
 
