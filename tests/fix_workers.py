@@ -1,7 +1,8 @@
 """How many processes run the tests, and which tests share one.
 
 Loaded by pytest. Tests that share something expensive (an emulated Google Cloud) go to one
-worker, so that it is made once and not once in each. Never changes which tests run.
+worker, so that it is made once and not once in each; long ones begin first. Never changes
+which tests run.
 """
 
 import os
@@ -9,7 +10,13 @@ import os
 import pytest
 
 #: What is made once for many tests, and how far it is shared: a module, or everything.
-SHARED = {"story": None, "rehearsal_cloud": None, "shared_emulator": "emulator"}
+SHARED = {
+    "story": None,
+    "rehearsal_cloud": None,
+    "shared_emulator": "emulator",
+    "bench": None,
+    "infra": None,
+}
 
 
 def pytest_xdist_auto_num_workers(config):
@@ -17,10 +24,17 @@ def pytest_xdist_auto_num_workers(config):
     return min(6, max(2, (os.cpu_count() or 1) * 3 // 2))
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Keep together what shares a fixture."""
+    """Keep together what shares a fixture; begin with what takes long.
+
+    Of tests that stand alone, one that takes half a minute and begins last is waited for
+    by every other worker.
+    """
     for item in items:
         for fixture in SHARED.keys() & set(getattr(item, "fixturenames", ())):
             group = SHARED[fixture] or item.module.__name__
             item.add_marker(pytest.mark.xdist_group(group))
+    found = yield
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    return found

@@ -9,6 +9,7 @@ trusted and every other role needs its password (scram-sha-256).
 """
 
 import contextlib
+import fcntl
 import functools
 import importlib.util
 import json
@@ -210,6 +211,27 @@ class Server:
         self._remember()
 
     def _initialise(self) -> None:
+        """Copy the empty cluster of these programs; whoever comes first makes it."""
+        self._records.mkdir(parents=True, exist_ok=True)
+        made = (self.bin / "postgres").stat()
+        kept = self._records / f"empty-{self.version}-{made.st_size}-{made.st_mtime_ns}"
+        with kept.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if kept.is_dir():
+                shutil.copytree(kept, self._data)
+            else:
+                self._initdb()
+                half = Path(tempfile.mkdtemp(dir=self._records)) / "data"
+                shutil.copytree(self._data, half).rename(kept)
+                half.parent.rmdir()
+        owner = account()
+        for path in (self._data, *self._data.rglob("*")):
+            owner.own(path)
+        with (self._data / "postgresql.conf").open("a") as file:
+            file.write(SETTINGS + f"unix_socket_directories = '{self.socket_dir}'\n")
+        (self._data / "pg_hba.conf").write_text(HBA)
+
+    def _initdb(self) -> None:
         command = [self.bin / "initdb", "-D", self._data, "-U", SUPERUSER, "--no-sync"]
         command += ["--encoding=UTF8", "--locale=C.UTF-8", "--auth=trust"]
         ran = subprocess.run(
@@ -223,9 +245,6 @@ class Server:
         )
         if ran.returncode:
             raise RuntimeError(f"initdb of PostgreSQL {self.version}: {ran.stderr}")
-        with (self._data / "postgresql.conf").open("a") as file:
-            file.write(SETTINGS + f"unix_socket_directories = '{self.socket_dir}'\n")
-        (self._data / "pg_hba.conf").write_text(HBA)
 
     def _start(self, ports: Iterable[int] = ()) -> subprocess.Popen[bytes]:
         # A port found free may be taken a moment later by another worker: try again.

@@ -1,16 +1,21 @@
 """The rules of the house that a machine can read; CONTRIBUTING.md has the words."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
 import sysconfig
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fix_cli import CHECKOUT, process_environment
+
+# In one process, so that every file is parsed once.
+pytestmark = pytest.mark.xdist_group("house rules")
 
 PACKAGES = [
     name
@@ -56,18 +61,41 @@ def sources(*directories: str, pattern: str = "*.py") -> list[Path]:
     return sorted(path.relative_to(CHECKOUT) for path in found)
 
 
+@functools.cache
 def tree(path: Path) -> ast.Module:
     """Parse a source file."""
     return ast.parse((CHECKOUT / path).read_text(encoding="utf-8"))
 
 
+@functools.cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Return all that a source file is made of."""
+    return tuple(ast.walk(tree(path)))
+
+
 def imported(path: Path) -> Iterator[str]:
     """Yield the names of the top-level packages a file imports, wherever it does."""
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module.split(".")[0]
+
+
+def opens_with_a_docstring(path: Path) -> bool:
+    """Tell whether a file's first statement is a docstring; reads no further."""
+    with (CHECKOUT / path).open("rb") as file:
+        tokens = (
+            token
+            for token in tokenize.tokenize(file.readline)
+            if token.type not in {tokenize.ENCODING, tokenize.COMMENT, tokenize.NL}
+        )
+        first, second = next(tokens), next(tokens, None)
+    return (
+        first.string.startswith(('"""', 'r"""'))
+        and second is not None
+        and second.type == tokenize.NEWLINE
+    )
 
 
 def calls_print(path: Path) -> bool:
@@ -76,7 +104,7 @@ def calls_print(path: Path) -> bool:
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
         and node.func.id == "print"
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
     )
 
 
@@ -86,7 +114,7 @@ def reads_environment(path: Path) -> bool:
     return any(
         (isinstance(node, ast.Attribute) and node.attr in names)
         or (isinstance(node, ast.alias) and node.name in names)
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
     )
 
 
@@ -106,7 +134,7 @@ def test_every_module_says_what_it_is():
     """A module opens by saying what it is."""
     files = sources(*PACKAGES, "benchmarks", "scripts", "tests")
 
-    assert [] == [path for path in files if ast.get_docstring(tree(path)) is None]
+    assert [] == [path for path in files if not opens_with_a_docstring(path)]
 
 
 def test_only_faces_print():
