@@ -127,8 +127,11 @@ def any_version_server(request, server_of) -> Server:
     return server
 
 
-def _database(server: Server, request: pytest.FixtureRequest) -> Iterator[Database]:
-    name = server.create_database()
+def a_database(
+    server: Server, request: pytest.FixtureRequest, template: str = "template0"
+) -> Iterator[Database]:
+    """Make a database for a test, and drop it afterwards unless the test has failed."""
+    name = server.create_database(template=template)
     yield Database(server, name)
     failed = any(report.failed for report in request.node.stash.get(reports, []))
     if failed and not os.environ.get("CI"):
@@ -140,10 +143,10 @@ def _database(server: Server, request: pytest.FixtureRequest) -> Iterator[Databa
 @pytest.fixture
 def blank_database(postgres_server, request) -> Iterator[Database]:
     """Give an empty database."""
-    yield from _database(postgres_server, request)
+    yield from a_database(postgres_server, request)
 
 
 @pytest.fixture
 def any_version_database(any_version_server, request) -> Iterator[Database]:
     """Give an empty database on each supported version in turn."""
-    yield from _database(any_version_server, request)
+    yield from a_database(any_version_server, request)

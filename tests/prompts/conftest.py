@@ -8,16 +8,22 @@ import pytest
 from prompts import cli
 from prompts.service import PromptTemplateService
 from tests.fix_cli import Finished
-from tests.fix_postgres import Database
+from tests.fix_postgres import Database, a_database
 from tests.prompts.payload import UP, run
 
 
+@pytest.fixture(scope="session")
+def shipped(postgres_server) -> str:
+    """Make a database with the shipped schema and seeds, to be copied."""
+    name: str = postgres_server.create_database()
+    run(Database(postgres_server, name), UP.read_text("utf-8"))
+    return name
+
+
 @pytest.fixture
-def database(blank_database) -> Database:
+def database(postgres_server, shipped, request) -> Iterator[Database]:
     """Give a database with the shipped schema and seeds."""
-    run(blank_database, UP.read_text("utf-8"))
-    given: Database = blank_database
-    return given
+    yield from a_database(postgres_server, request, template=shipped)
 
 
 @pytest.fixture
