@@ -9,6 +9,7 @@ import contextlib
 import importlib.metadata
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import psycopg2
@@ -22,6 +23,9 @@ VERSIONS = [
     for number in os.environ.get("MIGRATE_TEST_VERSIONS", "15,16,18").split(",")
 ]
 DEFAULT_VERSION = 18
+SHIPPED = (
+    Path(__file__).parents[1] / "migrations/0001_enterprise_prompt_system_phase1.sql"
+)
 
 reports = pytest.StashKey[list[pytest.TestReport]]()
 
@@ -150,3 +154,13 @@ def blank_database(postgres_server, request) -> Iterator[Database]:
 def any_version_database(any_version_server, request) -> Iterator[Database]:
     """Give an empty database on each supported version in turn."""
     yield from a_database(any_version_server, request)
+
+
+@pytest.fixture(scope="session")
+def shipped(postgres_server) -> str:
+    """Make a database with the shipped schema and seeds, for `a_database` to copy."""
+    name: str = postgres_server.create_database()
+    session = psycopg2.connect(postgres_server.dsn(name))
+    with contextlib.closing(session), session, session.cursor() as cursor:
+        cursor.execute(SHIPPED.read_text("utf-8"))
+    return name

@@ -9,15 +9,6 @@ from prompts import cli
 from prompts.service import PromptTemplateService
 from tests.fix_cli import Finished
 from tests.fix_postgres import Database, a_database
-from tests.prompts.payload import UP, run
-
-
-@pytest.fixture(scope="session")
-def shipped(postgres_server) -> str:
-    """Make a database with the shipped schema and seeds, to be copied."""
-    name: str = postgres_server.create_database()
-    run(Database(postgres_server, name), UP.read_text("utf-8"))
-    return name
 
 
 @pytest.fixture
