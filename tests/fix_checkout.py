@@ -23,6 +23,7 @@ class Checkout:
 
     def __init__(self, directory, emulator, database):
         self.directory, self.emulator, self.database = directory, emulator, database
+        self.started = []
 
     def migration(self, name, text):
         """Write a migration."""
@@ -31,7 +32,7 @@ class Checkout:
     def start(self, *arguments):
         """Start ``python -m jobs …``."""
         environment = process_environment(self.directory, self.emulator.environment())
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "jobs", *arguments],
             cwd=self.directory,
             env=environment | {"PYTHONUNBUFFERED": "1"},
@@ -39,6 +40,14 @@ class Checkout:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
         )
+        self.started.append(process)
+        return process
+
+    def end(self):
+        """Leave no process of a test that failed."""
+        for process in self.started:
+            with process:
+                process.kill()
 
     def jobs(self, *arguments):
         """Run ``python -m jobs …`` to its end; return exit code and output."""
@@ -102,6 +111,8 @@ def checkout(tmp_path, rehearsal_cloud, blank_database):
         text = (CHECKOUT / name).read_text(encoding="utf-8")
         (directory / name).write_text(text, encoding="utf-8")
     rehearsal_cloud.data(secrets={"database-url-rehearsal": [blank_database.url]})
-    yield Checkout(directory, rehearsal_cloud, blank_database)
+    made = Checkout(directory, rehearsal_cloud, blank_database)
+    yield made
+    made.end()
     rehearsal_cloud.faults()
     rehearsal_cloud.reset()

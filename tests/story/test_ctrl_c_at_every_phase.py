@@ -14,6 +14,8 @@ from tests.google_clients import until
 
 GOOD = "CREATE TABLE users (id int PRIMARY KEY);\n"
 SLOW = "SELECT pg_sleep(300);\n"
+#: A machine with other work takes its time to bring a launch to a phase.
+SLOW_S = 50
 CANCELLED = ("cancelling build", "✗ MIGRATION CANCELLED", "stopped by Ctrl-C")
 #: The platform says so after the engine has said its last line.
 LANDED = "Container called exit(0)."
@@ -84,7 +86,7 @@ def reached(checkout, process, phase):
         return phase.held in {*state["held"], *builds, *running}
 
     if phase.held:
-        until(lambda: process.poll() is not None or there(), bool)
+        until(lambda: process.poll() is not None or there(), bool, SLOW_S)
     return "".join(read)
 
 
@@ -95,7 +97,7 @@ def interrupted(checkout, phase):
     process = checkout.start("launch", "rehearsal")
     said = reached(checkout, process, phase)
     process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=40)
+    rest, _ = process.communicate(timeout=SLOW_S)
     return process.returncode, said + rest
 
 
@@ -146,9 +148,9 @@ def test_a_second_ctrl_c_says_what_stays_behind(checkout):
     checkout.emulator.faults(rpc("CloudBuild.CancelBuild"))
 
     process.send_signal(signal.SIGINT)
-    until(checkout.emulator.state, lambda state: state["held"])
+    until(checkout.emulator.state, lambda state: state["held"], SLOW_S)
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=10)
+    said, _ = process.communicate(timeout=SLOW_S)
     afterwards = checkout.next_launch()
     cancelled, ended = checkout.inside("cancel", "rehearsal")
 

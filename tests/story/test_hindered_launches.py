@@ -32,7 +32,7 @@ def test_what_a_killed_launch_left_is_swept_by_the_next_which_says_so(checkout):
         {"at": "rpc", "do": "hold", "method": "Jobs.DeleteJob", "times": 1}
     )
     process = checkout.start("launch", "rehearsal")
-    until(checkout.emulator.state, lambda state: state["held"])
+    until(checkout.emulator.state, lambda state: state["held"], 50)
     process.kill()
     process.communicate()
     (build,) = (b["id"] for b in checkout.emulator.state()["builds"])
