@@ -34,6 +34,8 @@ class Phase(NamedTuple):
     #: A line that must have come before.
     line: str = ""
     sql: str = GOOD
+    #: How the build fails as well: then nothing is left to do but the clean-up.
+    also: str = ""
 
 
 def rpc(method: str, do: str = "hold", **more: Any) -> dict[str, Any]:
@@ -65,7 +67,7 @@ PHASES = {
     ),
     "clean-up by the build": Phase(rpc(DELETED), DELETED, most=1),
     "clean-up from here": Phase(
-        rpc(DELETED, skip=1), DELETED, ("rehearsal: succeeded",), code=0, most=1
+        rpc(DELETED), DELETED, ("rehearsal: failed in",), 20, also="fetch_failed"
     ),
 }
 
@@ -93,7 +95,9 @@ def reached(checkout, process, phase):
 def interrupted(checkout, phase):
     """Launch, and press Ctrl-C in a phase; return the exit code and everything said."""
     checkout.migration("0001_users.sql", phase.sql)
-    checkout.emulator.faults(*([phase.fault] if phase.fault else []))
+    failing = {"at": "build", "do": phase.also}
+    faults = [phase.fault, failing] if phase.also else [phase.fault]
+    checkout.emulator.faults(*filter(None, faults))
     process = checkout.start("launch", "rehearsal")
     said = reached(checkout, process, phase)
     process.send_signal(signal.SIGINT)
