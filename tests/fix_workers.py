@@ -5,9 +5,14 @@ worker, so that it is made once and not once in each; long ones begin first. Nev
 which tests run.
 """
 
+import gc
 import os
 
 import pytest
+
+# What is imported and collected stays until the end: to look through it for garbage again
+# and again is a tenth of a worker's time.
+gc.disable()
 
 #: What is made once for many tests, and how far it is shared: a module, or everything.
 SHARED = {
@@ -22,6 +27,13 @@ SHARED = {
 def pytest_xdist_auto_num_workers(config):
     """Half as many again as there are cores: the tests wait for servers a good deal."""
     return min(6, max(2, (os.cpu_count() or 1) * 3 // 2))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop():
+    """Look for garbage from here on, among what the tests make."""
+    gc.enable()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -23,12 +23,16 @@ OURS = "application_name LIKE 'cloudrun-migrate%'"
 
 
 def until(probe: Callable[[], T], what: str, seconds: float = PATIENCE_S) -> T:
-    """Return the first true answer of ``probe``; fail when none comes in time."""
-    deadline = time.monotonic() + seconds
+    """Return the first true answer of ``probe``; fail when none comes in time.
+
+    Most probes open a session: they are made less often the longer it takes.
+    """
+    deadline, pause = time.monotonic() + seconds, 0.01
     while time.monotonic() < deadline:
         if answer := probe():
             return answer
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(1.3 * pause, 0.05)
     raise AssertionError(f"waited {seconds:.0f} s in vain: {what}")
 
 
