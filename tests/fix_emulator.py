@@ -136,7 +136,6 @@ def all_in_time(running: Emulator) -> None:
         for method, seconds in waited.items()
         if seconds is None or seconds > most.get(method, SLOW_CALL_S) * ROUNDED
     }
-    assert waited, "nothing was called"
     assert {} == endless, "calls without an explicit deadline"
 
 

@@ -90,7 +90,7 @@ def jobs_left(cloud, target):
 
 
 @pytest.mark.parametrize(("live", "most"), [(True, 1.5), (False, 4.0)])
-def test_lines_arrive_while_the_job_runs(run, cloud, live, most):
+def test_lines_arrive_while_the_job_runs(run, cloud, emulator, live, most):
     """Soon, in order, each once; with a tail and by listing alone."""
     ended, told, target = run("tell(1); time.sleep(2.7); tell(2); end(3, 0)", live=live)
 
@@ -103,6 +103,7 @@ def test_lines_arrive_while_the_job_runs(run, cloud, live, most):
     assert [1, 2, 3] == list(at)
     assert late < most
     assert [] == jobs_left(cloud, target)
+    assert {"Jobs.CreateJob", "Jobs.RunJob"} <= emulator.state()["deadlines"].keys()
 
 
 @pytest.mark.parametrize("code", [2, 7, 8, 10])
