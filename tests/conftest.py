@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.fix_postgres",  # servers, databases, pgbouncer; --pg-version; the header
     "tests.fix_pgbouncer",  # a real pooler in front of them
     "tests.fix_cli",  # run_migrate, start_migrate, a_directory
+    "tests.fix_inside",  # migrate_inside: the same without a process
     "tests.fix_emulator",  # emulator, start_emulator, google: Google's clients
     "tests.fix_checkout",  # checkout: a directory, a project and a database to launch in
     "tests.fix_golden",  # golden, --update-golden

@@ -101,6 +101,12 @@ WRONG: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
 }
 
 
+@pytest.fixture
+def run_migrate(migrate_inside):
+    """Run a case in this process: it differs from the next by a file or a name."""
+    return migrate_inside
+
+
 @pytest.mark.parametrize("what", WRONG)
 def test_a_wrong_file_stops_the_run_before_the_first(project, what):
     """Exit 3, file, line and cure; the good file before it was not applied either."""

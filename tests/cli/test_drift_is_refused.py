@@ -10,6 +10,12 @@ BLOCKED = 4
 
 
 @pytest.fixture
+def run_migrate(migrate_inside):
+    """Run a case in this process: it differs from the next by a file or a name."""
+    return migrate_inside
+
+
+@pytest.fixture
 def applied(project):
     """Give two migrations, applied."""
     project.write(FILES)

@@ -5,6 +5,12 @@ import pytest
 from tests.faults.names import LONG, SPITEFUL, files
 
 
+@pytest.fixture
+def run_migrate(migrate_inside):
+    """Run a case in this process: it differs from the next by a file or a name."""
+    return migrate_inside
+
+
 @pytest.mark.parametrize("name", [SPITEFUL, LONG], ids=["spiteful", "long"])
 def test_whatever_a_thing_is_called_it_is_recorded(project, name):
     """Each is entered as created, ``verify`` finds it, and what is gone is known to be."""

@@ -7,6 +7,12 @@ from tests.faults.shadows import FILES, USED, VERBS, shadow, words_of_the_engine
 POOLED = [("apply",), ("rollback", "--to", "0", "--yes")]
 
 
+@pytest.fixture
+def run_migrate(migrate_inside):
+    """Run a case in this process: it differs from the next by a file or a name."""
+    return migrate_inside
+
+
 @pytest.mark.parametrize(
     ("mode", "verbs"), [("", VERBS), ("transaction", POOLED)], ids=["direct", "pooled"]
 )

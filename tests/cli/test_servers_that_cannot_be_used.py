@@ -15,6 +15,12 @@ FILES = {"0001_a.sql": "CREATE TABLE a ();"}
 
 
 @pytest.fixture
+def run_migrate(migrate_inside):
+    """Run a case in this process: it differs from the next by a file or a name."""
+    return migrate_inside
+
+
+@pytest.fixture
 def role(blank_database):
     """Give a role with a password, removed at the end."""
     name = f"app_{blank_database.name}"

@@ -11,6 +11,12 @@ FILES = {"0001_a.sql": "CREATE TABLE a ();"}
 
 
 @pytest.fixture
+def run_migrate(migrate_inside):
+    """Run a case in this process: it differs from the next by a file or a name."""
+    return migrate_inside
+
+
+@pytest.fixture
 def guest(blank_database):
     """Give (role, address) of a login that owns nothing; removed at the end."""
     name = f"guest_{blank_database.name}"

@@ -24,6 +24,12 @@ CASES = {
 
 
 @pytest.fixture
+def run_migrate(migrate_inside):
+    """Run a case in this process: it differs from the next by a file or a name."""
+    return migrate_inside
+
+
+@pytest.fixture
 def logged(blank_database):
     """A database with a table, a type and a procedure that commits."""
     blank_database.psql(

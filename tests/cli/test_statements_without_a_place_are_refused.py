@@ -12,6 +12,12 @@ ENDINGS = [
 ]
 
 
+@pytest.fixture
+def run_migrate(migrate_inside):
+    """Run a case in this process: it differs from the next by a file or a name."""
+    return migrate_inside
+
+
 @pytest.mark.parametrize("check", ENDINGS)
 @pytest.mark.parametrize("option", [(), ("--dry-run",), ("--single-transaction",)])
 def test_a_check_cannot_end_the_transaction(project, check, option):

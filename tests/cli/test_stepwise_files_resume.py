@@ -16,6 +16,12 @@ SLOW_CALL = "CALL slow();\nCREATE TABLE after_call (n int);\n"
 
 
 @pytest.fixture
+def run_migrate(migrate_inside):
+    """Run a case in this process: it differs from the next by a file or a name."""
+    return migrate_inside
+
+
+@pytest.fixture
 def people(blank_database):
     """A database whose people share an e-mail address: no unique index can be built."""
     blank_database.psql(

@@ -5,16 +5,12 @@ would cost each of them half a second for Python's start. What belongs to a proc
 streams, signals, exit) is the ring cli's.
 """
 
-import gc
-import io
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from migrate.cli import main
-from tests.fix_cli import Finished, process_environment
+from tests.fix_cli import Finished
 
 HERE = Path(__file__).parent
 
@@ -27,41 +23,7 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
-def run_migrate(tmp_path, monkeypatch) -> Callable[..., Finished]:
+def run_migrate(migrate_inside) -> Callable[..., Finished]:
     """Run ``python -m migrate …`` as `fix_cli` does, without the process."""
-
-    def run(
-        *args: object,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        input: str = "",  # noqa: A002 - the name subprocess gives it
-    ) -> Finished:
-        out, err = _stream(), _stream()
-        threshold = gc.get_threshold()
-        with monkeypatch.context() as patch:
-            for name in set(os.environ) - {"PYTEST_CURRENT_TEST"}:
-                patch.delenv(name)
-            for name, value in process_environment(tmp_path, env or {}).items():
-                patch.setenv(name, value)
-            patch.chdir(cwd or tmp_path)
-            patch.setattr("sys.stdin", io.StringIO(input))
-            patch.setattr("sys.stdout", out)
-            patch.setattr("sys.stderr", err)
-            try:
-                code = main([str(argument) for argument in args])
-            except SystemExit as exit_:  # --help
-                code = int(exit_.code or 0)
-        gc.set_threshold(*threshold)
-        return Finished(code, _text(out), _text(err))
-
+    run: Callable[..., Finished] = migrate_inside
     return run
-
-
-def _stream() -> io.TextIOWrapper:
-    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
-
-
-def _text(stream: io.TextIOWrapper) -> str:
-    stream.flush()
-    stream.seek(0)
-    return stream.read()
