@@ -153,13 +153,14 @@ class _Named(
 def until(
     ask: Callable[[], Any], holds: Callable[[Any], bool], seconds: float = SECONDS
 ) -> Any:
-    """Ask until it holds; fail when it does not in time."""
-    deadline = time.monotonic() + seconds
+    """Ask until it holds, less often the longer it takes; fail when it does not in time."""
+    deadline, pause = time.monotonic() + seconds, 0.02
     while time.monotonic() < deadline:
         found = ask()
         if holds(found):
             return found
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(1.3 * pause, 0.1)
     pytest.fail("it did not come about in time")
 
 

@@ -271,14 +271,15 @@ class World:
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
             "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
-        began = time.monotonic()
+        began, pause = time.monotonic(), 0.02
         while (spent := time.monotonic() - began) < seconds:
             running = [e for e in self.emulator.state()["executions"] if not e["done"]]
             if not running and self.database.rows(sessions) == [(0,)]:
                 return
             if running and spent > PATIENCE:
                 self.cancel(target)
-            time.sleep(0.02)
+            time.sleep(pause)
+            pause = min(1.3 * pause, 0.1)
         raise AssertionError(f"still at work: {json.dumps(running)}")
 
 
