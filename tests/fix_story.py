@@ -80,9 +80,9 @@ class Checkout(NamedTuple):
 
 
 def finished(process: "subprocess.Popen[str]", typed: str | None = None) -> Finished:
-    """Wait for a process."""
+    """Wait for a process; several launches at once need longer than one."""
     with process:
-        out, err = process.communicate(typed, timeout=SECONDS)
+        out, err = process.communicate(typed, timeout=3 * SECONDS)
     return Finished(process.returncode, out, err)
 
 

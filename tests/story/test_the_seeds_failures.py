@@ -13,6 +13,9 @@ import pytest
 from tests.fix_emulator import PROJECT, REGION
 from tests.fix_story import IMAGE, finished
 
+# Five launches at once, of three processes each, are waited for by the first test.
+pytestmark = pytest.mark.timeout(300)
+
 INSTANCE = "vividly-dev-rich:us-central1:dev-vividly-db"
 PRIVATE = "postgresql://vividly:s3cret@10.240.0.3:5432/vividly"
 SOCKET = f"postgresql://vividly:s3cret@/vividly?host=/cloudsql/{INSTANCE}"
