@@ -104,7 +104,7 @@ class Case:
         output: str = "json",
     ) -> "subprocess.Popen[str]":
         """Start ``python -m migrate``; without arguments it applies."""
-        port = self.bench.server.port if through is None else through.port
+        port = self.database.server.port if through is None else through.port
         url = f"postgresql://{self.login}@{LOOPBACK}:{port}/{self.database.name}"
         words = args or ("apply", "--wait", _WAIT)
         options = ("--dir", self.directory, "--output", output)
