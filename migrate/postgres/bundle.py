@@ -12,10 +12,8 @@ from collections.abc import Sequence
 import psycopg2
 
 from migrate.events import Notice
-from migrate.faults import OutcomeUnknown
 from migrate.migration import Mode, Script
 from migrate.postgres.diagnose import RETRIED, diagnose
-from migrate.postgres.history import REFUSALS
 from migrate.postgres.sweep import may_stay, sweep
 from migrate.postgres.traits import may_lock
 from migrate.postgres.transaction import whole_message
@@ -69,12 +67,7 @@ def apply_bundle(work: Work, scripts: Sequence[Script]) -> tuple[int, str]:
         work.session.roll_back()
         work.session.run(sweep(work.key))
         work.recorder.prepare_again()
-        try:
-            done = work.history.committed(scripts)
-        except REFUSALS as refusal:
-            files = ", ".join(script.migration.file for script in scripts)
-            reason, cure = str(refusal), refusal.advice()
-            raise OutcomeUnknown(file=files, reason=reason, cure=cure) from failure
+        done = work.ask(scripts, lambda: work.history.committed(scripts))
         met = diagnose(failure)
         return done, met.message if met.sqlstate in RETRIED else ""
     for text in work.session.take_notices():

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import psycopg2
 
 from migrate.events import CheckPassed, Notice, Progress, Retrying
-from migrate.faults import CheckFailed, Interrupted, OutcomeUnknown, StatementFailed
+from migrate.faults import CheckFailed, Interrupted, StatementFailed
 from migrate.migration import Script
 from migrate.postgres.batches import Batch, batches, opened, text_of
 from migrate.postgres.checks import read_checks, run_check
@@ -29,7 +29,6 @@ from migrate.postgres.diagnose import (
     denial,
     statement_failed,
 )
-from migrate.postgres.history import REFUSALS
 from migrate.postgres.session import OWN_PATH, Readable
 from migrate.postgres.sweep import CLEAN, RESET, SETTLE, sweep
 from migrate.postgres.traits import Traits, may_lock
@@ -124,13 +123,7 @@ def _landed(work: Work, scripts: Sequence[Script]) -> bool:
     session = work.session
     if session.lost or session.in_transaction:
         return False
-    try:
-        return work.recorder.landed(work.history, scripts)
-    except REFUSALS as refusal:
-        files = ", ".join(script.migration.file for script in scripts)
-        raise OutcomeUnknown(
-            file=files, reason=str(refusal), cure=refusal.advice()
-        ) from refusal
+    return work.ask(scripts, lambda: work.recorder.landed(work.history, scripts))
 
 
 def pause_s(attempt: int) -> float:

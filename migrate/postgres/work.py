@@ -4,17 +4,19 @@ Made by the runner for one session; given to `transaction`, `stepwise` and `chec
 """
 
 import contextlib
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import psycopg2
 
 from migrate.events import Listener
-from migrate.faults import Interrupted, LeaseLost, LockReleased
+from migrate.faults import Interrupted, LeaseLost, LockReleased, OutcomeUnknown
+from migrate.migration import Script
 from migrate.postgres import lock
 from migrate.postgres.acknowledged import Acknowledged
 from migrate.postgres.catalog import Identity, Recorder
 from migrate.postgres.diagnose import CANCELED, DENIED, Diagnosis, diagnose
-from migrate.postgres.history import History
+from migrate.postgres.history import REFUSALS, History
 from migrate.postgres.lease import LOST
 from migrate.postgres.session import Limits, Session
 from migrate.postgres.sweep import RESET, sweep
@@ -22,6 +24,8 @@ from migrate.postgres.watch import Watch
 from migrate.refusals import ConnectionLost
 from migrate.statements import Statement
 from migrate.stop import Stop
+
+Answer = TypeVar("Answer")
 
 
 class Work(NamedTuple):
@@ -42,6 +46,15 @@ class Work(NamedTuple):
     key: int
     acknowledged: Acknowledged
     tried: int = 0  # tries that met a lock timeout before this one began
+
+    def ask(self, scripts: Sequence[Script], question: Callable[[], Answer]) -> Answer:
+        """Ask the history what became of a COMMIT. Raises `OutcomeUnknown` if it may not."""
+        try:
+            return question()
+        except REFUSALS as refusal:
+            files = ", ".join(script.migration.file for script in scripts)
+            reason, cure = str(refusal), refusal.advice()
+            raise OutcomeUnknown(file=files, reason=reason, cure=cure) from refusal
 
     def check_lock(self, file: str) -> None:
         """Raise `LockReleased` if the file let go of our lock; a lease it cannot touch."""

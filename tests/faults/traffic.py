@@ -5,14 +5,12 @@ meets both. The session goes when the run has met a number of lock timeouts. Wha
 clients waited is in pgbench's log of every transaction.
 """
 
-import json
-import subprocess
-
 from tests.faults import scenario
 from tests.faults.bench import Bench, Ended, finish
 from tests.faults.case import Found, spread
 from tests.faults.check import afterwards, holds
 from tests.faults.pgbench import Traffic, idle_in_transaction
+from tests.observing import until_said
 
 NUMBER = 5
 TITLE = "heavy traffic on a table that is altered, and a transaction left idle"
@@ -48,7 +46,9 @@ def attempt(bench: Bench, seed: int) -> Found:
         with idle_in_transaction(case.database, held) as pid:
             words = ("apply", "--lock-timeout", f"{timeout_ms}ms", "--lock-tries", "50")
             process = case.start(*words)
-            said = _until_tried(process, tries)
+            said = "".join(
+                until_said(process, '"event": "Retrying"') for _ in range(tries)
+            )
         ended = finish(process)
         ended = ended._replace(out=said + ended.out)
         waited = traffic.end()
@@ -61,18 +61,6 @@ def attempt(bench: Bench, seed: int) -> Found:
         afterwards(case, ended)
     reads = "reads" if held == HELD[0] else "has written"
     return Found(f"variant {variant}, {reads}, {timeout_ms} ms, {tries} timeouts")
-
-
-def _until_tried(process: "subprocess.Popen[str]", tries: int) -> str:
-    """Read until so many tries have met the lock timeout."""
-    assert process.stdout is not None
-    said = ""
-    for line in process.stdout:
-        said += line
-        tries -= json.loads(line)["event"] == "Retrying"
-        if not tries:
-            break
-    return said
 
 
 def _survived(ended: Ended, pid: int) -> None:

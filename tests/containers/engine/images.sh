@@ -32,11 +32,11 @@ current python && current postgres && exit 0
 echo 'making stand-ins for the public base images (once, a minute or two)' >&2
 work=$(mktemp -d /var/tmp/stand-in-XXXXXX)
 trap 'rm -rf --one-file-system "$work"' EXIT
-mkdir -m 755 "$work/root"
+mkdir -m 755 "$work/tree"
 if ! current debian; then
-    "$debian" "$work/root" ca-certificates
-    rm -rf "$work"/root/var/cache/apt/*.bin "$work"/root/var/cache/apt/archives/*.deb "$work"/root/var/lib/apt/lists/*
-    tar --one-file-system -C "$work/root" -c . |
+    "$debian" "$work/tree" ca-certificates
+    rm -rf "$work"/tree/var/cache/apt/*.bin "$work"/tree/var/cache/apt/archives/*.deb "$work"/tree/var/lib/apt/lists/*
+    tar --one-file-system -C "$work/tree" -c . |
         docker import --change "LABEL recipe=$recipe_debian" - stand-in/debian >/dev/null
 fi
 
