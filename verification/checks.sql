@@ -145,14 +145,17 @@ SELECT count(v) FROM public.v_active_ab_tests v;
 -- name: triggers
 -- From pg_trigger: information_schema shows a row per event, and only of one's own tables.
 -- When one fires is pg_trigger.tgtype: 4 is after an insert, once a statement; 23 is before
--- an insert or update, for each row.
+-- an insert or update, for each row. What tries one out is a check of the migration's own.
 WITH want (place, name, on_table, function, fires, probe) AS (VALUES
     (1, 'trigger_update_template_statistics', 'prompt_executions',
-     'update_template_statistics', 4, 'exercise_template_statistics'),
+     'update_template_statistics', 4,
+     'an execution moves its template''s counters once, and a retry of it not at all'),
     (2, 'trigger_update_ab_test_statistics', 'prompt_executions',
-     'update_ab_test_statistics', 4, 'exercise_ab_test_statistics'),
+     'update_ab_test_statistics', 4,
+     'an execution moves its experiment''s arm, and a prompt has one live experiment at most'),
     (3, 'trigger_enforce_single_active_template', 'prompt_templates',
-     'enforce_single_active_template', 23, 'exercise_activation')
+     'enforce_single_active_template', 23,
+     'activating a version deactivates the one before, and a second active one is refused')
 ), found AS (
     SELECT want.*, g.oid, g.tgenabled IN ('O', 'A') AS enabled, g.tgtype, p.proname, p.prosecdef,
            format('on table ''%s''', want.on_table) AS there
@@ -219,124 +222,3 @@ FROM public.v_template_performance v;
 
 -- The three blocks below are those of the migration's .verify.sql, which has to stand
 -- alone; a test holds them together. They raise what they found, and leave nothing behind.
-
--- name: exercise_activation
-DO $$
-DECLARE
-    probe text := 'verify_' || replace(gen_random_uuid()::text, '-', '_');
-    active integer[];
-BEGIN
-    IF current_setting('transaction_read_only')::boolean THEN
-        RETURN;
-    END IF;
-    BEGIN
-        INSERT INTO public.prompt_templates
-            (name, version, category, purpose, template_text, is_active)
-        VALUES (probe, 1, 'verification', 'verification', 'one', true),
-               (probe, 2, 'verification', 'verification', 'two', false),
-               (probe || '_b', 1, 'verification', 'verification', 'other', true);
-        UPDATE public.prompt_templates SET is_active = true
-        WHERE name = probe AND version = 2;
-        SELECT array_agg(version) INTO active
-        FROM public.prompt_templates WHERE name = probe AND is_active;
-        IF active IS DISTINCT FROM '{2}' THEN
-            RAISE EXCEPTION 'after activating version 2 the active versions are %', active;
-        END IF;
-        -- A renaming does not fire the trigger, so the index alone has to refuse this one.
-        BEGIN
-            UPDATE public.prompt_templates SET name = probe, version = 3
-            WHERE name = probe || '_b';
-            RAISE EXCEPTION 'a second active version of one prompt was accepted';
-        EXCEPTION WHEN unique_violation THEN
-            NULL;
-        END;
-        RAISE EXCEPTION 'undo' USING ERRCODE = 'VRF00';
-    EXCEPTION WHEN SQLSTATE 'VRF00' THEN
-        NULL;
-    END;
-END $$;
-
--- name: exercise_template_statistics
-DO $$
-DECLARE
-    probe text := 'verify_' || replace(gen_random_uuid()::text, '-', '_');
-    template uuid := gen_random_uuid();
-    execution uuid := gen_random_uuid();
-    counters bigint[];
-BEGIN
-    IF current_setting('transaction_read_only')::boolean THEN
-        RETURN;
-    END IF;
-    BEGIN
-        INSERT INTO public.prompt_templates
-            (id, name, version, category, purpose, template_text)
-        VALUES (template, probe, 1, 'verification', 'verification', 'one');
-        FOR attempt IN 1..2 LOOP
-            INSERT INTO public.prompt_executions
-                (id, template_id, prompt_name, status, error_type, latency_ms)
-            VALUES (execution, template, probe, 'success', NULL, 40)
-            ON CONFLICT (id) DO NOTHING;
-        END LOOP;
-        INSERT INTO public.prompt_executions
-            (template_id, prompt_name, status, error_type, latency_ms)
-        VALUES (template, probe, 'success', NULL, 2), (template, probe, 'error', 'x', 5);
-        SELECT ARRAY[total_executions, successful_executions, total_latency_ms]
-        INTO counters
-        FROM public.prompt_templates WHERE id = template;
-        IF counters IS DISTINCT FROM '{3,2,47}' THEN
-            RAISE EXCEPTION 'executions, successes and latency are counted as %, not {3,2,47}',
-                counters;
-        END IF;
-        RAISE EXCEPTION 'undo' USING ERRCODE = 'VRF00';
-    EXCEPTION WHEN SQLSTATE 'VRF00' THEN
-        NULL;
-    END;
-END $$;
-
--- name: exercise_ab_test_statistics
-DO $$
-DECLARE
-    probe text := 'verify_' || replace(gen_random_uuid()::text, '-', '_');
-    experiment uuid := gen_random_uuid();
-    counters bigint[];
-BEGIN
-    IF current_setting('transaction_read_only')::boolean THEN
-        RETURN;
-    END IF;
-    BEGIN
-        INSERT INTO public.prompt_templates
-            (name, version, category, purpose, template_text)
-        VALUES (probe, 1, 'verification', 'verification', 'one'),
-               (probe, 2, 'verification', 'verification', 'two');
-        INSERT INTO public.ab_test_experiments
-            (id, name, template_name, control_version, treatment_version, status, started_at)
-        VALUES (experiment, probe, probe, 1, 2, 'running', now());
-        INSERT INTO public.prompt_executions
-            (template_id, prompt_name, experiment_id, ab_test_group, status, error_type,
-             latency_ms)
-        SELECT t.id, probe, experiment, x.arm, x.status, x.error_type, x.latency_ms
-        FROM (VALUES (1, 'control', 'success', NULL, 40),
-                     (2, 'treatment', 'success', NULL, 2),
-                     (2, 'treatment', 'error', 'x', 5))
-            AS x (version, arm, status, error_type, latency_ms)
-        JOIN public.prompt_templates t ON t.name = probe AND t.version = x.version;
-        SELECT ARRAY[control_executions, control_successes, control_latency_ms,
-                     treatment_executions, treatment_successes, treatment_latency_ms]
-        INTO counters
-        FROM public.ab_test_experiments WHERE id = experiment;
-        IF counters IS DISTINCT FROM '{1,1,40,2,1,7}' THEN
-            RAISE EXCEPTION 'the arms are counted as %, not {1,1,40,2,1,7}', counters;
-        END IF;
-        BEGIN
-            INSERT INTO public.ab_test_experiments
-                (name, template_name, control_version, treatment_version, status, started_at)
-            VALUES (probe || '_b', probe, 2, 1, 'running', now());
-            RAISE EXCEPTION 'a second live experiment on one prompt was accepted';
-        EXCEPTION WHEN unique_violation THEN
-            NULL;
-        END;
-        RAISE EXCEPTION 'undo' USING ERRCODE = 'VRF00';
-    EXCEPTION WHEN SQLSTATE 'VRF00' THEN
-        NULL;
-    END;
-END $$;

@@ -1,13 +1,14 @@
 """Prove that the prompt system's migration is there, whole and working.
 
 Called by ``scripts/verify_prompt_system_migration.py``. The statements of ``checks.sql``
-look objects up by name and put up with others, exercise the triggers and undo that. It
-judges only what the migration fixed: which version is active, and how a guardrail reacts,
-is for the owner to move.
+look objects up by name and put up with others; the triggers are exercised by the checks
+that stand beside the migration, which undo what they do. It judges only what the migration
+fixed: which version is active, and how a guardrail reacts, is for the owner to move.
 """
 
 import contextlib
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -150,7 +151,15 @@ _UNREADABLE = {
     "active_guardrails": (["Query active guardrails:"], ""),
     "performance": (["Query v_template_performance view:"], ""),
 }
-_STATEMENTS = statements(Path(__file__).with_name("checks.sql"))
+_HERE = Path(__file__).resolve()
+#: The migration tries its triggers out before it commits: the same, by the checks' names.
+_CHECKS = "migrations/0001_enterprise_prompt_system_phase1.verify.sql"
+_EXERCISES = re.findall(
+    r"^-- ([^\n]+)\n(DO \$\$\n.*?^END \$\$;)$",
+    (_HERE.parent.parent / _CHECKS).read_text("utf-8"),
+    re.DOTALL | re.MULTILINE,
+)
+_STATEMENTS = {**statements(_HERE.with_name("checks.sql")), **dict(_EXERCISES)}
 _COMPARED = ("name", "category", "purpose", "variables", "content_hash")
 _SEEDS = {
     "prompts": [
