@@ -22,6 +22,7 @@ NEVER_IN_VAIN = {
     "urllib",
 }
 ONLY_FOR_WORK = {"migrate.statements", "migrate.parse", "migrate.postgres.worker"}
+ONLY_WITH_A_DATABASE = {"psycopg2", "ssl", "json", "hashlib"}
 
 
 @pytest.fixture
@@ -75,6 +76,14 @@ def cpu_seconds(tmp_path, environment, *arguments):
         process.returncode = os.waitstatus_to_exitcode(status)
     assert 0 == process.returncode
     return usage.ru_utime + usage.ru_stime
+
+
+def test_help_loads_no_driver(tmp_path):
+    """--help is argparse and words."""
+    found = loaded(tmp_path, {}, "--help")
+
+    assert "migrate.cli" in found
+    assert set() == found & (NEVER_IN_VAIN | ONLY_FOR_WORK | ONLY_WITH_A_DATABASE)
 
 
 def test_with_nothing_to_do_only_the_driver_is_loaded(tmp_path, a_thousand_applied):
