@@ -12,13 +12,24 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from tests.faults import addresses
 from tests.faults.addresses import Given, Place, metadata_server, spoiled
 from tests.faults.bench import Bench, Ended
 from tests.faults.case import Found
 from tests.faults.check import holds
+from tests.faults.commands import (
+    ENGINE,
+    ENV,
+    MISPLACED,
+    ORCHESTRATOR,
+    PROMPTS,
+    RUNNER,
+    SECRET,
+    VERIFIES,
+    Command,
+)
 from tests.faults.leaks import shown
 from tests.fix_cli import CHECKOUT, process_environment
 from tests.fix_emulator import Emulator, launch
@@ -66,103 +77,11 @@ _BAD = (
 )
 
 
-class Command(NamedTuple):
-    """One command of ours; ``works``: it ends with 0 where all is well."""
-
-    words: tuple[str, ...]
-    works: bool = True
-    bad_file: bool = False
-    env: tuple[tuple[str, str], ...] = ()
-
-
-_CLOUD = (
-    ("CLOUD_RUN_JOB", "dev-migration"),
-    ("CLOUD_RUN_EXECUTION", "dev-migration-x7k2p"),
-    ("CLOUD_RUN_TASK_ATTEMPT", "0"),
-    ("BUILD_ID", "0e8f"),
-)
-_M = ("-m", "migrate")
-_RUNNER = ("-m", "migrate.run_migration")
-_ENGINE = (
-    *(Command((*_M, verb)) for verb in ("status", "plan", "apply", "verify", "doctor")),
-    Command((*_M, "status", "--check"), works=False),
-    Command((*_M, "apply", "--dry-run")),
-    Command((*_M, "apply", "--single-transaction")),
-    Command((*_M, "apply", "--only", "0001_good.sql")),
-    Command((*_M, "apply"), works=False, bad_file=True),
-    Command((*_M, "apply", "--dry-run"), works=False, bad_file=True),
-    Command((*_M, "rollback", "--yes"), works=False),
-    Command((*_M, "rollback", "--to", "0", "--yes"), works=False),
-    Command((*_M, "baseline", "0001", "--yes")),
-    Command((*_M, "baseline", "0001"), works=False),
-    Command((*_M, "repair", "0001", "--forget", "--yes"), works=False),
-    Command((*_M, "unlock", "--yes"), works=False),
-    Command(_RUNNER, env=_CLOUD),
-    Command(_RUNNER, works=False, bad_file=True, env=_CLOUD),
-    Command((*_RUNNER, "--dry-run"), env=_CLOUD[:1]),
-    Command(_RUNNER),
-)
 _CHECKED_OUT = (
     "Dockerfile.migrate",
     "cloudbuild.migrate.yaml",
     "pyproject.toml",
     "environments/rehearsal.yaml",
-)
-_VERIFIES = str(CHECKOUT / "scripts" / "verify_prompt_system_migration.py")
-_PROMPTS = (
-    Command(("-m", "prompts", "list"), works=False),
-    Command(("-m", "prompts", "stats"), works=False),
-    Command(("-m", "prompts", "show", "nothing"), works=False),
-    Command(("-m", "prompts", "activate", "nothing", "1"), works=False),
-    Command((_VERIFIES,), works=False),
-    Command((_VERIFIES, "--json"), works=False),
-)
-_J = ("-m", "jobs")
-_ENV = "rehearsal"
-_SECRET = f"database-url-{_ENV}"
-_ORCHESTRATOR = (
-    Command((*_J, "secret", "show", _ENV)),
-    Command((*_J, "secret", "set-url", _ENV, "--host", "10.1.2.3"), works=False),
-    Command(
-        (
-            *_J,
-            "secret",
-            "set-url",
-            _ENV,
-            "--connection",
-            "socket",
-            "--instance",
-            "p:r:i",
-        ),
-        works=False,
-    ),
-    Command((*_J, "secret", "set-url", _ENV, "--new", "--connect"), works=False),
-    Command((*_J, "secret", "rotate", _ENV), works=False),
-    Command((*_J, "doctor", _ENV), works=False),
-    Command((*_J, "launch", _ENV), works=False),
-)
-#: An address typed where something else belongs: {} is the address.
-_MISPLACED = (
-    *((*_M, "{}"), (*_M, "apply", "{}"), (*_M, "apply", "--wait", "{}")),
-    *((*_M, "status", "--output", "{}"), (*_M, "plan", "--dir", "{}", "--check-files")),
-    *(
-        (*_M, "apply", "--env", "{}"),
-        (*_M, "new", "{}"),
-        (*_M, "apply", "--only", "{}"),
-    ),
-    *((*_M, "apply", "--to", "{}"), (*_M, "apply", "--lock-tries", "{}")),
-    *((*_M, "baseline", "{}"), (*_M, "apply", "--database_url", "{}")),
-    *((*_M, "apply", "--{}"), (*_RUNNER, "{}"), (*_RUNNER, "--table", "{}" + "x" * 64)),
-    *(("-m", "prompts", "{}"), ("-m", "prompts", "list", "{}")),
-    *(
-        ("-m", "prompts", "show", "x", "{}"),
-        ("-m", "prompts", "--output", "{}", "list"),
-    ),
-    *(("-m", "jobs", "{}"), ("-m", "jobs", "doctor", "{}"), ("-m", "jobs", "--{}")),
-    *(("-m", "jobs", "doctor", "dev", "{}"), ("-m", "jobs", "secret", "{}", "dev")),
-    *(("-m", "jobs", "doctor", "dev", "--output", "{}"),),
-    *(("-m", "jobs", "secret", "set-url", "dev", "--port", "{}"), (_VERIFIES, "{}")),
-    *(("-m", "jobs", "launch", "dev", "--commit", "{}"),),
 )
 
 
@@ -232,8 +151,8 @@ class _Draw:
     def any_command(self) -> str:
         """Run a command, given the address in one of the forms."""
         chance = self._chance
-        command = chance.choice(chance.choice((_ENGINE, _ENGINE, _PROMPTS)))
-        of_the_engine = command in _ENGINE
+        command = chance.choice(chance.choice((ENGINE, ENGINE, PROMPTS)))
+        of_the_engine = command in ENGINE
         if of_the_engine and not chance.randrange(10):
             return self._by_token(command)
         forms = addresses.WRITTEN + (addresses.ELSEWHERE if of_the_engine else ())
@@ -274,7 +193,7 @@ class _Draw:
         """Type an address where something else belongs."""
         chance = self._chance
         forms = [f for f in addresses.WRITTEN if addresses.carries(f, self._secret)]
-        form, words = chance.choice(forms), chance.choice(_MISPLACED)
+        form, words = chance.choice(forms), chance.choice(MISPLACED)
         address = form(self._secret, self._place, self._home).address
         given = Given(dict.fromkeys(("DATABASE_URL",), address))
         typed = tuple(word.replace("{}", address) for word in words)
@@ -290,10 +209,10 @@ class _Draw:
         wrong = not chance.randrange(_SPOILED)
         if wrong:
             address = spoiled(address, chance)
-        (*few, whole) = _ORCHESTRATOR
+        (*few, whole) = ORCHESTRATOR
         command = chance.choice(few) if chance.randrange(10) else whole
         typed = self._secret if "rotate" in command.words else address
-        cloud.data(secrets={_SECRET: [address]})
+        cloud.data(secrets={SECRET: [address]})
         self._check_out()
         output = chance.choice(("text", "json"))
         words = (*command.words, "--output", output)
@@ -319,10 +238,10 @@ class _Draw:
         if command.bad_file:
             (directory / "0002_bad.sql").write_text(chance.choice(_BAD))
         output = chance.choice(("text", "json"))
-        args = given.args if command in _ENGINE else ()
-        asked = () if command.words[0] == _VERIFIES else ("--output", output)
+        args = given.args if command in ENGINE else ()
+        asked = () if command.words[0] == VERIFIES else ("--output", output)
         env = {**given.env, **dict(command.env), "MIGRATE_WAIT": "0"}
-        if _RUNNER == command.words[:2] and command.env:
+        if RUNNER == command.words[:2] and command.env:
             asked, output = (), "lines of the cloud"
         typed = (*command.words, *args, *asked)
         self._look(self._process(typed, env), given.args, good=good)
@@ -378,7 +297,7 @@ def _cloud(scratch: Path) -> Emulator:
     """Start an emulated project in which a launch is possible."""
     home = scratch / "cloud"
     home.mkdir()
-    cloud = launch(home, "--project", f"{_ENV}-project", "--region", "us-central1")
+    cloud = launch(home, "--project", f"{ENV}-project", "--region", "us-central1")
     accounts = ["migration-build", "migration-job"]
     cloud.data(service_accounts=accounts, repositories=["migrations"])
     return cloud
