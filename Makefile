@@ -120,7 +120,7 @@ test: $(STAMP) ## Run the whole suite against real servers (COVERAGE=1: with the
 	@scripts/test_servers.sh
 	@rm -f .coverage .coverage.*
 	@$(PY) -m compileall -qj0 migrate prompts jobs emulator
-	$(PY) $(COVERED) -m pytest -n auto --dist loadgroup --ignore=tests/containers $(ARGS)
+	$(PY) $(COVERED) -m pytest -n auto --dist loadgroup --no-loadscope-reorder --ignore=tests/containers $(ARGS)
 	@$(if $(COVERAGE),$(MAKE) --no-print-directory gates)
 
 .PHONY: gates

@@ -19,6 +19,10 @@ OWNED_EXACTLY = ("DATABASE_URL", "ENV", "K_SERVICE", "BUILD_ID", "COMMIT_SHA")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Servers run as another account, so they are forked and not spawned. gRPC would start its
+# threads again in such a child, and end it before it becomes the server.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
 hypothesis.settings.register_profile("dev", max_examples=50, deadline=None)
 hypothesis.settings.register_profile("ci", max_examples=300, deadline=None)
 hypothesis.settings.register_profile("nightly", max_examples=5000, deadline=None)

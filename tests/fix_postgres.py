@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection, libpq_version
 
-from tests.postgres_process import Server, binaries, running, sweep
+from tests.postgres_process import TEMPLATE, Server, binaries, running, sweep
 
 VERSIONS = [
     int(number)
@@ -132,7 +132,7 @@ def any_version_server(request, server_of) -> Server:
 
 
 def a_database(
-    server: Server, request: pytest.FixtureRequest, template: str = "template0"
+    server: Server, request: pytest.FixtureRequest, template: str = TEMPLATE
 ) -> Iterator[Database]:
     """Make a database for a test, and drop it afterwards unless the test has failed."""
     name = server.create_database(template=template)

@@ -22,6 +22,8 @@ SHARED = {
     "bench": None,
     "infra": None,
 }
+#: What begins first; small tests then fill the time of whoever is done.
+FIRST = ("slow", "xdist_group")
 
 
 def pytest_xdist_auto_num_workers(config):
@@ -36,8 +38,17 @@ def pytest_runtestloop():
     gc.freeze()
 
 
+def _assert_kept_together(config, items):
+    """Fail where xdist did not take the groups: nothing else would say so but the time."""
+    if config.getoption("loadgroup", default=False):
+        grouped = (i for i in items if i.get_closest_marker("xdist_group"))
+        apart = [item.nodeid for item in grouped if "@" not in item.nodeid]
+        if apart:
+            raise pytest.UsageError(f"not kept together by pytest-xdist: {apart[0]}")
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Keep together what shares a fixture; begin with what takes long.
 
     Of tests that stand alone, one that takes half a minute and begins last is waited for
@@ -48,5 +59,6 @@ def pytest_collection_modifyitems(items):
             group = SHARED[fixture] or item.module.__name__
             item.add_marker(pytest.mark.xdist_group(group))
     found = yield
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    _assert_kept_together(config, items)
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, FIRST)))
     return found

@@ -31,6 +31,8 @@ import psycopg2
 from psycopg2.extensions import connection, make_dsn
 
 SUPERUSER = "postgres"
+#: What a new database is a copy of.
+TEMPLATE = "template1"
 LOOPBACK = "127.0.0.1"
 MEMORY, ROOM = Path("/dev/shm"), 3 << 30
 START_SECONDS = 30
@@ -266,7 +268,9 @@ class Server:
             deadline = time.monotonic() + START_SECONDS
             while time.monotonic() < deadline and process.poll() is None:
                 with contextlib.suppress(psycopg2.OperationalError):
-                    psycopg2.connect(self.dsn("postgres")).close()
+                    # Who comes first leaves a cache of the catalogs behind, and that is
+                    # copied with the template.
+                    psycopg2.connect(self.dsn(TEMPLATE)).close()
                     return process
                 time.sleep(0.02)
             _end(process.pid)
@@ -314,7 +318,7 @@ class Server:
             self._admin.autocommit = True
         return self._admin
 
-    def create_database(self, name: str = "", template: str = "template0") -> str:
+    def create_database(self, name: str = "", template: str = TEMPLATE) -> str:
         """Create an empty database and return its name; without one, find one."""
         name = name or f"test_{next(self._numbers)}"
         how = "STRATEGY file_copy" if self.version >= FILES_COPIED_SINCE else ""

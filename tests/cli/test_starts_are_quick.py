@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from statistics import median
 
 import pytest
 
@@ -98,17 +99,18 @@ def test_with_nothing_to_do_only_the_driver_is_loaded(tmp_path, a_thousand_appli
 def test_nothing_to_do_takes_little_more_than_reading_the_history(
     tmp_path, a_thousand_applied, verb
 ):
-    """At most 1.7 times the bare script, with a thousand applied. The best of a few: what
-    a busy machine adds is nobody's.
+    """At most 1.7 times the bare script, with a thousand applied, by the processor's time.
+
+    Medians: on a busy machine the best of a few is luck, and the bare script's would count.
     """
     ours, bare = [], []
     for _ in range(40):
         ours.append(cpu_seconds(tmp_path, a_thousand_applied, "-m", "migrate", verb))
         bare.append(cpu_seconds(tmp_path, a_thousand_applied, MINIMUM, "history", "-"))
-        if len(ours) > 1 and min(ours) <= 1.7 * min(bare):
+        if len(ours) > 2 and median(ours) <= 1.7 * median(bare):
             break
 
-    assert min(ours) <= 1.7 * min(bare)
+    assert median(ours) <= 1.7 * median(bare)
 
 
 def test_help_takes_less_than_a_tenth_of_a_second(tmp_path):

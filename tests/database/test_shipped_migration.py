@@ -50,9 +50,7 @@ SELECT relname FROM pg_class
 WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r' AND NOT relisshared
 """
 # What a vacuum or an analyze changes in pg_class is no trace of ours.
-VOLATILE = (
-    "'{relpages,reltuples,relallvisible,relallfrozen,relfrozenxid,relminmxid}'::text[]"
-)
+VOLATILE = "relpages,reltuples,relallvisible,relallfrozen,relfrozenxid,relminmxid"
 LIVE_DATA = f"""
 INSERT INTO prompt_templates
     (name, version, category, purpose, template_text, is_active)
@@ -124,11 +122,11 @@ def failures(session):
 
 def catalogs(session):
     """Return every row of the catalogs as text."""
+    volatile = f"'{{{VOLATILE}}}'::text[]"
     return {
-        name: {
-            json.dumps(row, sort_keys=True)
-            for (row,) in ask(session, f"SELECT to_jsonb(c) - {VOLATILE} FROM {name} c")
-        }
+        name: set(
+            ask(session, f"SELECT (to_jsonb(c) - {volatile})::text FROM {name} c")
+        )
         for (name,) in ask(session, CATALOGS)
     }
 
