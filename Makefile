@@ -10,7 +10,7 @@ ARGS   ?=
 
 # Values and decisions of the engine: no input, no output, so no excuse for an untested
 # branch. `make test` asks for 100 % of these and 95 % of everything.
-PURE := errors misfits refusals faults migration config dsn duration events statements tokens patterns \
+PURE := errors misfits refusals faults migration config dsn duration events statements places tokens patterns \
     window drift parse classify outcome plan
 
 # What cannot be run without a container engine: `make test-containers` asks for 95 % of it.

@@ -123,7 +123,7 @@ class _Shape:
 
     def add(self, statement: Statement) -> None:
         """Take one statement into account."""
-        self.count += 1
+        self.count += statement.many
         if not statement.words or statement.words[0] not in classify.WATCHED:
             return
         kind = classify.control(statement)
@@ -161,7 +161,7 @@ def parse_script(migration: Migration, stream: BinaryIO) -> Script:
     )
     shape = _Shape()
     held: list[Statement] | None = [] if migration.size <= _HELD_BYTES else None
-    for statement in Splitter(stream, migration.file):
+    for statement in Splitter(stream, migration.file, runs=True):
         if classify.copies_to_client(statement):
             raise CopyToClient(file=migration.file, line=statement.line)
         shape.add(statement)

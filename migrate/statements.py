@@ -25,7 +25,7 @@ from migrate.tokens import (
 )
 from migrate.window import BLOCK, CopyData, Window
 
-__all__ = ["CopyData", "Splitter", "Statement", "position", "tokens"]
+__all__ = ["CopyData", "Splitter", "Statement", "tokens"]
 
 _AHEAD: Final = 64  # bytes that a look at the beginning of a statement may need
 _LETTERS: Final = bytes(range(128, 256)) + (
@@ -35,6 +35,9 @@ _UNSURE: Final = _LETTERS + b"-/"  # what may go on in the next block
 _SEMICOLON: Final = ord(";")
 _OPENINGS: Final = b"'\"$-/\\"
 _UNESCAPED: Final = frozenset({b"b", b"x", b"u&"})
+#: Statements of which nobody asks more than what the server says of them.
+_ROWS: Final = frozenset({b"INSERT", b"UPDATE", b"DELETE"})
+_RUN: Final = 1 << 16  # bytes: a message holds several runs
 
 _ROUTINES: Final = frozenset({"FUNCTION", "PROCEDURE"})
 _ENDS: Final = frozenset({"COMMIT", "END", "ROLLBACK", "ABORT"})
@@ -58,32 +61,18 @@ class Statement(NamedTuple):
     words: tuple[str, ...]  # its leading bare words, upper-cased, at most eight
     copy: bool  # COPY data follow
     rescan: bool  # what follows is lexed differently: it must end its message
-
-
-def position(
-    text: bytes, line: int, column: int, characters: int
-) -> tuple[int, int, str]:
-    """Find a character of a statement in its file: line, column and that line's text.
-
-    ``characters`` counts from 1, as a server's error position does; ``line`` and
-    ``column`` say where the statement begins. Blanks stand for what is before the
-    statement on its first line, so that a caret below the column always fits.
-    """
-    decoded = text.decode(errors="replace")
-    index = min(max(characters, 1) - 1, len(decoded))
-    before = decoded.count("\n", 0, index)
-    first = decoded.rfind("\n", 0, index) + 1
-    last = decoded.find("\n", index)
-    shown = decoded[first : last if last >= 0 else None].rstrip("\r")
-    indent = 0 if before else column - 1
-    return line + before, indent + index - first + 1, " " * indent + shown
+    many: int = 1  # with more of them it is a run, which `places` takes apart
 
 
 class Splitter:
-    """Iterate, once, over the statements of a file."""
+    """Iterate, once, over the statements of a file.
 
-    def __init__(self, stream: BinaryIO, file: str) -> None:
+    ``runs``: over INSERTs, UPDATEs and DELETEs that follow one another as one `Statement`.
+    """
+
+    def __init__(self, stream: BinaryIO, file: str, *, runs: bool = False) -> None:
         """Take a file opened for reading bytes, and its name for errors."""
+        self._rows = _ROWS if runs else frozenset()
         self._window = Window(stream, file)
         self._copy = CopyData(self._window, 0)
         self._standard = True  # standard_conforming_strings
@@ -120,10 +109,11 @@ class Splitter:
                 and text[end] == _SEMICOLON
                 and not (first in b"Cc" and b"begin" in text[start:end].lower())
             ):
-                place = end + 1
+                rows = text[start : start + 6].upper() in self._rows
+                place, many = self._run(end + 1) if rows else (end + 1, 1)
                 text = text[start:place]
             else:
-                place = self._long_end(start)
+                place, many = self._long_end(start), 1
                 text = self._text(start, place)
             if not window.plain:
                 window.verify(done, place)
@@ -141,13 +131,29 @@ class Splitter:
                 else:
                     yield statement
             else:
-                yield Statement(text, offset, line, column, head, False, False)  # noqa: FBT003
+                yield Statement(text, offset, line, column, head, False, False, many)  # noqa: FBT003
             done = place
             if place > BLOCK and place > len(window.text) >> 1:
                 window.drop(place)
                 done = place = 0
 
     # --- the end of a statement -------------------------------------------------------
+
+    def _run(self, place: int) -> tuple[int, int]:
+        """Return the end of the run whose first statement ends here, and its statements."""
+        lex, text, many = self._lex, self._window.text, 1
+        limit = min(place + _RUN, len(text))
+        while place < limit:
+            found = lex(text, place)
+            start, end = found.end(1), found.end()
+            row = (
+                text[end : end + 1] == b";" and text[start : start + 6].upper() in _ROWS
+            )
+            # None behind a comment: that may be a directive out of place.
+            if not row or text[place:start].strip():
+                break
+            place, many = end + 1, many + 1
+        return place, many
 
     def _long_end(self, start: int) -> int:
         """Find the end construct by construct, where one match does not reach it."""

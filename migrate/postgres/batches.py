@@ -21,8 +21,13 @@ _BATCH_BYTES = 1 << 18
 class Batch(NamedTuple):
     """Statements that share a message, or one COPY with its data."""
 
-    statements: tuple[Statement, ...]
+    statements: tuple[Statement, ...]  # and runs of them
     data: Readable | None = None
+
+    @property
+    def single(self) -> bool:
+        """Whether it is one statement."""
+        return len(self.statements) == 1 and self.statements[0].many == 1
 
 
 def text_of(batch: Batch) -> bytes:
@@ -34,12 +39,15 @@ def text_of(batch: Batch) -> bytes:
 
 @contextlib.contextmanager
 def opened(script: Script) -> Iterator[tuple[Iterator[Statement], Splitter | None]]:
-    """Give a migration's statements: those kept from planning, or the file's, streamed."""
+    """Give a migration's statements: those kept from planning, or the file's, streamed.
+
+    There are runs among them, which `places.apart` takes apart.
+    """
     if script.held is not None:
         yield iter(script.held), None
         return
     with open_file(script.migration.path) as stream:
-        splitter = Splitter(stream, script.migration.file)
+        splitter = Splitter(stream, script.migration.file, runs=True)
         yield iter(splitter), splitter
 
 
@@ -48,9 +56,10 @@ def batches(
 ) -> Iterator[Batch]:
     """Cut the file into messages. The pair of a wrapped file is left out."""
     held: list[Statement] = []
-    size = 0
-    for number, statement in enumerate(statements):
-        if script.wrapped and number in {0, script.statements - 1}:
+    size = number = 0
+    for statement in statements:
+        before, number = number, number + statement.many
+        if script.wrapped and (before == 0 or number == script.statements):
             continue
         if statement.copy and splitter:
             if held:

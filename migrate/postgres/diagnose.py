@@ -10,8 +10,9 @@ from typing import NamedTuple
 import psycopg2
 
 from migrate.faults import StatementFailed
+from migrate.places import position
 from migrate.postgres.privileges import missing_privilege
-from migrate.statements import Statement, position
+from migrate.statements import Statement
 
 LOCK_TIMEOUT = "55P03"
 CANCELED = "57014"

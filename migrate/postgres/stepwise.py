@@ -27,6 +27,7 @@ from migrate.faults import (
     StoppedMidway,
 )
 from migrate.migration import Script
+from migrate.places import apart
 from migrate.postgres import debris
 from migrate.postgres.batches import Batch, opened, refuse_session_state, text_of
 from migrate.postgres.checks import run_aside
@@ -64,7 +65,7 @@ def apply_stepwise(work: Work, script: Script) -> None:
     stepper.begin()
     try:
         with opened(script) as (statements, splitter):
-            for statement in statements:
+            for statement in apart(statements):
                 stepper.step(statement, splitter)
         stepper.check()
         stepper.finish()
@@ -84,7 +85,7 @@ def undo_stepwise(work: Work, script: Script) -> None:
     done = 0
     try:
         with opened(script) as (statements, _):
-            for done, statement in enumerate(statements):  # noqa: B007 - told below
+            for done, statement in enumerate(apart(statements)):  # noqa: B007 - told below
                 stepper.run_bare(statement)
     except (StatementFailed, Interrupted) as failure:
         raise StoppedMidway(
@@ -205,11 +206,8 @@ class _Stepper:
             self._work.tell(Notice(file=self._file, text=text))
         if may_lock(statement.text):
             self._work.check_lock(self._file)
-        self._work.tell(
-            Progress(
-                what="statements", done=self._number, total=self._script.statements
-            )
-        )
+        total = self._script.statements
+        self._work.tell(Progress("statements", self._number, total))
 
     def _pass(self, statement: Statement) -> None:
         """A statement of an earlier run: unchanged, and only its settings count now."""

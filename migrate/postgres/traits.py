@@ -50,7 +50,7 @@ class Traits:
             (b"prepare" in lowered or b"advisory" in lowered) and may_stay(lowered)
         )
         self.last = statements[-1]
-        self.sent += len(statements)
+        self.sent += sum(statement.many for statement in statements)
 
 
 def _found(pattern: re.Pattern[bytes], lowered: bytes) -> bool:

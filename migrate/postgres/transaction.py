@@ -18,6 +18,7 @@ import psycopg2
 from migrate.events import CheckPassed, Notice, Progress, Retrying
 from migrate.faults import CheckFailed, Interrupted, StatementFailed
 from migrate.migration import Script
+from migrate.places import apart, within
 from migrate.postgres.batches import Batch, batches, opened, text_of
 from migrate.postgres.checks import read_checks, run_check
 from migrate.postgres.diagnose import (
@@ -240,7 +241,7 @@ class _Carrier:
         self._traits.add(batch.statements, text)
         if batch.data is not None:
             self._send_copy(batch.statements[0], batch.data)
-        elif self._careful or len(batch.statements) == 1:
+        elif self._careful or batch.single:
             self._send_singly(batch)
         else:
             head = _SAVEPOINT if protected else b""
@@ -258,7 +259,7 @@ class _Carrier:
         self._tell_notices()
 
     def _send_singly(self, batch: Batch) -> None:
-        for statement in batch.statements:
+        for statement in apart(batch.statements):
             try:
                 self._work.session.run(statement.text)
             except psycopg2.Error as error:
@@ -325,7 +326,9 @@ class _Carrier:
             raise self._own_failure(found) from error
 
     def _own_failure(self, found: Diagnosis) -> Exception:
-        place = self._traits.last or Statement(b"", 0, 1, 1, (), False, False)  # noqa: FBT003
+        place = Statement(b"", 0, 1, 1, (), False, False)  # noqa: FBT003
+        if last := self._traits.last:
+            *_, place = apart([last])
         note = "it failed while the migration was being recorded or committed"
         if (
             found.sqlstate == UNDEFINED_TABLE
@@ -347,7 +350,7 @@ class _Carrier:
         for statement in batch.statements:
             length = len(statement.text.decode()) + 1
             if 0 < at <= length:
-                return self._failure(found, statement, at)
+                return self._failure(found, *within(statement, at))
             at -= length
         if found.sqlstate not in RETRIED:
             raise Unlocated

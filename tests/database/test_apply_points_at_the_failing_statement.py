@@ -83,6 +83,56 @@ def test_an_error_beyond_the_first_message_is_found(project, bad, code, before):
     assert bad in lines[1]
 
 
+def test_a_position_among_rows_is_their_own(project):
+    """Rows travel together; the one that fails is shown by itself, as it stands."""
+    rows = "INSERT INTO t VALUES ('é');\n" * 3
+    text = f"CREATE TABLE t (a text);\n{rows}  UPDATE t\n    SET wrong = 1;\n{rows}"
+
+    lines = fail(project, text)
+
+    assert "0001_a.sql:6:9:" in lines[0]
+    assert "    SET wrong = 1;" in lines[1]
+    assert lines[1].index("wrong") == lines[2].index("^")
+
+
+def test_a_row_that_is_not_allowed_names_its_own_privilege(project):
+    """The one that is lacking for the statement that failed, not for the first row."""
+    text = (
+        "CREATE TABLE t (a int);\nCREATE ROLE rows_role;\n"
+        "GRANT INSERT ON t TO rows_role;\nSET ROLE rows_role;\n"
+        "INSERT INTO t VALUES (1);\nINSERT INTO t VALUES (2);\nDELETE FROM t;\n"
+    )
+
+    lines = fail(project, text)
+
+    assert "0001_a.sql:7:1:" in lines[0]
+    assert any("GRANT DELETE ON" in line for line in lines), lines
+
+
+def test_rows_of_a_file_in_steps_are_steps_each(project):
+    """Those before the one that fails are kept, and counted one by one."""
+    rows = "".join(f"INSERT INTO t VALUES ({n});\n" for n in (1, 2, -3, 4))
+    text = f"CREATE TABLE t (n int CHECK (n > 0));\n{rows}VACUUM t;\n"
+
+    finished = project.write({"0001_a.sql": text})("apply")
+
+    assert 8 == finished.exit, finished.err
+    assert "0001_a.sql:4:1:" in finished.err
+    assert "statements 1 to 3 of 6 stay applied" in finished.err
+    assert [(1,), (2,)] == project.database.rows("SELECT n FROM t ORDER BY n")
+
+
+def test_rows_between_begin_and_commit_are_applied(project):
+    """The pair is left out, and nothing else."""
+    rows = "".join(f"INSERT INTO t VALUES ({n});\n" for n in range(5))
+    text = f"BEGIN;\nCREATE TABLE t (n int);\n{rows}COMMIT;\n"
+
+    finished = project.write({"0001_a.sql": text})("apply")
+
+    assert 0 == finished.exit, finished.err
+    assert [(5,)] == project.database.rows("SELECT count(*) FROM t")
+
+
 def test_an_error_inside_a_function_shows_its_context(project):
     """The statement that called it is named, and the function's own line is shown."""
     lines = fail(

@@ -12,6 +12,7 @@ psql is the truth for where a statement ends (docs/design.md); so where the serv
 two commands in a piece, psql is asked whether it would have sent the same.
 """
 
+import contextlib
 import io
 import re
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from typing import NamedTuple
 import hypothesis
 
 from migrate.errors import SourceError
+from migrate.places import apart
 from migrate.statements import Splitter, Statement
 from tests.corpora.splitter_agreement import (
     HARMLESS,
@@ -80,7 +82,9 @@ def split(script: bytes) -> Split:
 
 def judge(script: bytes, found: Split, preparing: Preparing, server: Server) -> str:
     """Return what is wrong with how a text was taken apart, or nothing."""
-    wrong = "" if found.copies else _not_the_text(script, found, preparing)
+    wrong = _not_the_runs(script, found)
+    if not wrong and not found.copies:
+        wrong = _not_the_text(script, found, preparing)
     if wrong:
         return wrong
     answers = _of_pieces(found.pieces, preparing)
@@ -112,6 +116,14 @@ def attempt(bench: Bench, seed: int) -> Found:
         else:
             generated(seed, _TEXTS, wrong)
     return Found(f"texts of seed {seed}", times=_TEXTS)
+
+
+def _not_the_runs(script: bytes, found: Split) -> str:
+    """Found in runs, and taken out of them again, they are the same."""
+    taken: list[Statement] = []
+    with contextlib.suppress(SourceError):
+        taken += apart(Splitter(io.BytesIO(script), "script.sql", runs=True))
+    return "" if found.refused or tuple(taken) == found.pieces else f"in runs: {taken}"
 
 
 def _not_the_text(script: bytes, found: Split, preparing: Preparing) -> str:

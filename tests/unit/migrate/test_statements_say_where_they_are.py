@@ -4,7 +4,8 @@ import io
 
 import pytest
 
-from migrate.statements import Splitter, position
+from migrate.places import position
+from migrate.statements import Splitter
 
 
 def split(script):
