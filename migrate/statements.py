@@ -36,7 +36,7 @@ _SEMICOLON: Final = ord(";")
 _OPENINGS: Final = b"'\"$-/\\"
 _UNESCAPED: Final = frozenset({b"b", b"x", b"u&"})
 #: Statements of which nobody asks more than what the server says of them.
-_ROWS: Final = frozenset({b"INSERT", b"UPDATE", b"DELETE"})
+_ROWS: Final = (b"INSERT", b"UPDATE", b"DELETE", b"insert", b"update", b"delete")
 _RUN: Final = 1 << 16  # bytes: a message holds several runs
 
 _ROUTINES: Final = frozenset({"FUNCTION", "PROCEDURE"})
@@ -72,7 +72,7 @@ class Splitter:
 
     def __init__(self, stream: BinaryIO, file: str, *, runs: bool = False) -> None:
         """Take a file opened for reading bytes, and its name for errors."""
-        self._rows = _ROWS if runs else frozenset()
+        self._rows = _ROWS if runs else ()
         self._window = Window(stream, file)
         self._copy = CopyData(self._window, 0)
         self._standard = True  # standard_conforming_strings
@@ -109,7 +109,7 @@ class Splitter:
                 and text[end] == _SEMICOLON
                 and not (first in b"Cc" and b"begin" in text[start:end].lower())
             ):
-                rows = text[start : start + 6].upper() in self._rows
+                rows = text.startswith(self._rows, start)
                 place, many = self._run(end + 1) if rows else (end + 1, 1)
                 text = text[start:place]
             else:
@@ -146,9 +146,7 @@ class Splitter:
         while place < limit:
             found = lex(text, place)
             start, end = found.end(1), found.end()
-            row = (
-                text[end : end + 1] == b";" and text[start : start + 6].upper() in _ROWS
-            )
+            row = text.startswith(_ROWS, start) and text[end : end + 1] == b";"
             # None behind a comment: that may be a directive out of place.
             if not row or text[place:start].strip():
                 break

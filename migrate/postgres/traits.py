@@ -38,13 +38,18 @@ class Traits:
     def add(self, statements: tuple[Statement, ...], text: bytes) -> None:
         """Take statements into account that are sent as ``text``."""
         lowered = text.lower()
+        # Rows make and remove nothing by themselves, whatever words stand in them.
+        others = b"\n".join(s.text for s in statements if s.many == 1).lower()
         anything = self.alters_anything or _found(_MAY_DO_ANYTHING, lowered)
         self.alters_anything = anything
-        self.plain = self.plain and not anything and not _found(_NOT_PLAIN, lowered)
-        for statement in statements:
-            if statement.words[:2] == ("ALTER", "TABLE"):
-                self.altered.add(altered_table(statement))
-        self.removed = self.removed or _found(_MAY_REMOVE, lowered)
+        self.plain = self.plain and not anything and not _found(_NOT_PLAIN, others)
+        if not anything:  # else they are found without their names
+            self.altered.update(
+                altered_table(statement)
+                for statement in statements
+                if statement.words[:2] == ("ALTER", "TABLE")
+            )
+        self.removed = self.removed or _found(_MAY_REMOVE, others)
         self.locked = self.locked or b"advisory" in lowered
         self.stays = self.stays or (
             (b"prepare" in lowered or b"advisory" in lowered) and may_stay(lowered)
