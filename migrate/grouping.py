@@ -24,7 +24,7 @@ def grouped(
 ) -> list[list[Script]]:
     """Return what is carried out together. Raises `NotTogether`."""
     if manner is Manner.SEPARATE:
-        from migrate.postgres.bundle import bundled  # noqa: PLC0415 - see `runner.apply`
+        from migrate.postgres.batches import bundled  # noqa: PLC0415 - see `runner.apply`
 
         return bundled(scripts)
     if manner is Manner.DRY:

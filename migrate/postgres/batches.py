@@ -1,21 +1,27 @@
-"""Cut a migration's statements into messages.
+"""Cut a migration's statements into messages, or put small migrations into one.
 
-Called by `transaction`; `opened` also by `stepwise`. Reads files, sends nothing.
+Called by `transaction`; `opened` also by `stepwise`, `bundled` by `grouping`. Reads files,
+sends nothing.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from migrate import classify
-from migrate.migration import Script
+from migrate.migration import Mode, Script
 from migrate.postgres.session import Readable
+from migrate.postgres.sweep import may_stay
+from migrate.postgres.traits import may_lock
 from migrate.refusals import PooledSessionState
 from migrate.source import open_file
 from migrate.statements import Splitter, Statement
 
 #: Enough for round trips to vanish, little enough that savepoints stay few and memory small.
 _BATCH_BYTES = 1 << 18
+#: How many small migrations share a message, and what is small.
+_MOST = 16
+_SMALL_BYTES = 8 << 10
 
 
 class Batch(NamedTuple):
@@ -87,3 +93,29 @@ def refuse_session_state(script: Script) -> None:
                 raise PooledSessionState(
                     file=script.migration.file, line=statement.line
                 )
+
+
+def bundled(scripts: Sequence[Script]) -> list[list[Script]]:
+    """Return the migrations in order, small neighbours together."""
+    groups: list[list[Script]] = []
+    for script in scripts:
+        small = _is_small(script)
+        if small and groups and len(groups[-1]) < _MOST and _is_small(groups[-1][-1]):
+            groups[-1].append(script)
+        else:
+            groups.append([script])
+    return groups
+
+
+def _is_small(script: Script) -> bool:
+    """Whether it fits one message with others: short, plain, nothing to run in between."""
+    migration = script.migration
+    if script.mode is not Mode.TRANSACTIONAL or script.held is None:
+        return False
+    if migration.size > _SMALL_BYTES or migration.verify_path is not None:
+        return False
+    texts = b" ".join(s.text for s in script.held).lower()
+    rescanned = any(s.rescan or s.copy for s in script.held)
+    # What ends a LISTEN counts only when the transaction after it has ended.
+    stays = may_lock(texts) or may_stay(texts) or b"listen" in texts
+    return not (rescanned or stays)

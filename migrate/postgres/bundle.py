@@ -12,41 +12,11 @@ from collections.abc import Sequence
 import psycopg2
 
 from migrate.events import Notice
-from migrate.migration import Mode, Script
+from migrate.migration import Script
 from migrate.postgres.diagnose import RETRIED, diagnose
-from migrate.postgres.sweep import may_stay, sweep
-from migrate.postgres.traits import may_lock
+from migrate.postgres.sweep import sweep
 from migrate.postgres.transaction import whole_message
 from migrate.postgres.work import Work
-
-_MOST = 16
-_SMALL_BYTES = 8 << 10
-
-
-def bundled(scripts: Sequence[Script]) -> list[list[Script]]:
-    """Return the migrations in order, small neighbours together."""
-    groups: list[list[Script]] = []
-    for script in scripts:
-        small = _is_small(script)
-        if small and groups and len(groups[-1]) < _MOST and _is_small(groups[-1][-1]):
-            groups[-1].append(script)
-        else:
-            groups.append([script])
-    return groups
-
-
-def _is_small(script: Script) -> bool:
-    """Whether it fits one message with others: short, plain, nothing to run in between."""
-    migration = script.migration
-    if script.mode is not Mode.TRANSACTIONAL or script.held is None:
-        return False
-    if migration.size > _SMALL_BYTES or migration.verify_path is not None:
-        return False
-    texts = b" ".join(s.text for s in script.held).lower()
-    rescanned = any(s.rescan or s.copy for s in script.held)
-    # What ends a LISTEN counts only when the transaction after it has ended.
-    stays = may_lock(texts) or may_stay(texts) or b"listen" in texts
-    return not (rescanned or stays)
 
 
 def apply_bundle(work: Work, scripts: Sequence[Script]) -> tuple[int, str]:

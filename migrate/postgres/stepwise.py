@@ -38,11 +38,11 @@ from migrate.postgres.diagnose import (
     statement_failed,
 )
 from migrate.postgres.history import REFUSALS
+from migrate.postgres.pauses import pause_s
 from migrate.postgres.session import OWN_PATH
 from migrate.postgres.sql import literal
 from migrate.postgres.sweep import RESET
 from migrate.postgres.traits import may_lock
-from migrate.postgres.transaction import pause_s
 from migrate.postgres.work import Work
 from migrate.statements import Splitter, Statement
 

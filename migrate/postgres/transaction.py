@@ -10,16 +10,15 @@ is needed (docs/design.md, "Round trips").
 """
 
 import itertools
-import random
 from collections.abc import Callable, Sequence
 
 import psycopg2
 
-from migrate.events import CheckPassed, Notice, Progress, Retrying
+from migrate.events import CheckPassed, Notice, Progress
 from migrate.faults import CheckFailed, Interrupted, StatementFailed
 from migrate.migration import Script
 from migrate.places import apart, within
-from migrate.postgres.batches import Batch, batches, opened, text_of
+from migrate.postgres.batches import Batch, batches, bundled, opened, text_of
 from migrate.postgres.checks import read_checks, run_check
 from migrate.postgres.diagnose import (
     DENIED,
@@ -30,6 +29,7 @@ from migrate.postgres.diagnose import (
     denial,
     statement_failed,
 )
+from migrate.postgres.pauses import let_others_pass
 from migrate.postgres.session import OWN_PATH, Readable
 from migrate.postgres.sweep import CLEAN, RESET, SETTLE, sweep
 from migrate.postgres.traits import Traits, may_lock
@@ -38,8 +38,6 @@ from migrate.statements import Statement
 
 _SAVEPOINT = b"SAVEPOINT migrate_batch;\n"
 _RELEASE = b"\nRELEASE SAVEPOINT migrate_batch"
-
-_LONGEST_PAUSE_S = 10.0
 
 
 class Unlocated(Exception):
@@ -99,22 +97,6 @@ def apply_together(
             work.session.roll_back()
 
 
-def let_others_pass(work: Work, file: str, attempt: int, reason: str) -> None:
-    """Pause before the next try, holding nothing: who waited behind us has to go on."""
-    seconds = pause_s(attempt)
-    work.tell(
-        Retrying(
-            file=file,
-            attempt=attempt,
-            tries=work.lock_tries,
-            pause_ms=seconds * 1000,
-            reason=reason,
-            blockers=work.watch.blockers,
-        )
-    )
-    work.stop.pause(seconds, file)
-
-
 def _landed(work: Work, scripts: Sequence[Script]) -> bool:
     """Whether the COMMIT took effect all the same: a message goes on after it.
 
@@ -127,12 +109,6 @@ def _landed(work: Work, scripts: Sequence[Script]) -> bool:
     return work.ask(scripts, lambda: work.recorder.landed(work.history, scripts))
 
 
-def pause_s(attempt: int) -> float:
-    """Return how long to pause after a failed attempt: exponential, with jitter."""
-    bound = min(0.25 * 2**attempt, _LONGEST_PAUSE_S)
-    return random.uniform(bound / 2, bound)  # noqa: S311
-
-
 def _attempt(
     work: Work,
     scripts: Sequence[Script],
@@ -142,19 +118,34 @@ def _attempt(
     *,
     careful: bool,
 ) -> None:
-    for number, script in enumerate(scripts):
-        entering(script.migration.file)
+    number = 0
+    for group in [[script] for script in scripts] if careful else bundled(scripts):
+        entering(group[0].migration.file)
         with work.history.explained():
             work.recorder.get_ready()
-        first, last = number == 0, number == len(scripts) - 1
-        _Carrier(
-            work,
-            script,
+        carriers = []
+        for script in group:
+            number += 1
             # Our own settings for the entry before must not reach the next file.
-            opening=_opening(work, script) + opening if first else RESET,
-            ending=f"{ending}; " if last else "",
-            careful=careful,
-        ).carry_out()
+            head = RESET if number > 1 else _opening(work, script) + opening
+            tail = f"{ending}; " if number == len(scripts) else ""
+            carriers.append(
+                _Carrier(work, script, opening=head, ending=tail, careful=careful)
+            )
+        if len(carriers) == 1:
+            carriers[0].carry_out()
+        else:
+            _send_bundle(work, carriers)
+
+
+def _send_bundle(work: Work, carriers: Sequence["_Carrier"]) -> None:
+    """Send small files in one message; which of them failed is found in a careful try."""
+    first = carriers[0]
+    try:
+        work.session.run(b"\n".join(carrier.alone() for carrier in carriers))
+    except psycopg2.Error as error:
+        raise first.unlocated(error) from error
+    first.tell_notices()
 
 
 def whole_message(work: Work, script: Script) -> bytes:
@@ -162,8 +153,7 @@ def whole_message(work: Work, script: Script) -> bytes:
     carrier = _Carrier(
         work, script, opening=_opening(work, script), ending="COMMIT; ", careful=False
     )
-    statements = script.held or ()
-    return carrier.whole(statements[1:-1] if script.wrapped else statements)
+    return carrier.alone()
 
 
 def _opening(work: Work, script: Script) -> str:
@@ -214,6 +204,19 @@ class _Carrier:
         self._record()
         self._swept()
 
+    def alone(self) -> bytes:
+        """Return the message of a small file, whose statements were kept."""
+        statements = self._script.held or ()
+        return self.whole(statements[1:-1] if self._script.wrapped else statements)
+
+    def unlocated(self, error: psycopg2.Error) -> Exception:
+        """Return what comes of a failure somewhere in a message of several files."""
+        found = self._work.diagnose(error, self._file)._replace(position=None)
+        statements = self._script.held or ()
+        if found.sqlstate in RETRIED:
+            return self._failure(found, statements[0], 1)
+        return Unlocated()
+
     def whole(self, statements: tuple[Statement, ...]) -> bytes:
         """Return the one message that applies and records the migration."""
         text = text_of(Batch(statements))
@@ -233,7 +236,7 @@ class _Carrier:
                 raise Unlocated from error
             raise self._located(found, batch, len(head)) from error
         self._swept()
-        self._tell_notices()
+        self.tell_notices()
 
     def _send(self, batch: Batch, *, protected: bool) -> None:
         """One batch of several; ``protected``: a failure leaves the earlier ones standing."""
@@ -256,7 +259,7 @@ class _Carrier:
                         raise
                 self._work.session.run("ROLLBACK TO SAVEPOINT migrate_batch")
                 self._send_singly(batch)
-        self._tell_notices()
+        self.tell_notices()
 
     def _send_singly(self, batch: Batch) -> None:
         for statement in apart(batch.statements):
@@ -367,7 +370,8 @@ class _Carrier:
         )
         return _Retry(found, failure) if found.sqlstate in RETRIED else failure
 
-    def _tell_notices(self) -> None:
+    def tell_notices(self) -> None:
+        """Tell what the server said meanwhile."""
         for text in self._work.session.take_notices():
             self._work.tell(Notice(file=self._file, text=text))
 

@@ -44,10 +44,11 @@ from migrate.postgres.catalog import Eraser, Identity, Recorder
 from migrate.postgres.diagnose import ends_transactions
 from migrate.postgres.history import REFUSALS, Facts, History
 from migrate.postgres.inventory import show_created
+from migrate.postgres.pauses import let_others_pass
 from migrate.postgres.session import OWN_PATH, Session
 from migrate.postgres.stepwise import apply_stepwise, undo_stepwise
 from migrate.postgres.traits import Traits
-from migrate.postgres.transaction import apply_together, let_others_pass
+from migrate.postgres.transaction import apply_together
 from migrate.postgres.watch import Watch
 from migrate.postgres.work import Work
 from migrate.refusals import (

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from migrate.postgres.transaction import pause_s
+from migrate.postgres.pauses import pause_s
 from tests.observing import finish, holding, until, until_running, until_said, versions
 
 ALTER = {

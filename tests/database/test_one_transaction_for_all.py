@@ -176,3 +176,17 @@ def test_a_dry_run_of_later_files_sees_what_is_applied(project):
     assert 0 == finished.exit, finished.err
     assert before == after
     assert "1 would apply" in finished.out
+
+
+def test_small_files_share_a_message_in_one_transaction_too(project):
+    """Sixteen, as in the default's way: the server's clock for statements is a message's."""
+    first = {"0000_seen.sql": "CREATE TABLE seen (at timestamptz);"}
+    row = "INSERT INTO seen VALUES (statement_timestamp());"
+    project.write(first | {f"{n:04}_t.sql": row for n in range(1, 32)})
+
+    finished = project("apply", "--single-transaction")
+
+    assert 0 == finished.exit, finished.err
+    assert [(31, 2)] == project.database.rows(
+        "SELECT count(*), count(DISTINCT at) FROM seen"
+    )
