@@ -98,12 +98,14 @@ def refuse_session_state(script: Script) -> None:
 def bundled(scripts: Sequence[Script]) -> list[list[Script]]:
     """Return the migrations in order, small neighbours together."""
     groups: list[list[Script]] = []
+    after_small = False
     for script in scripts:
         small = _is_small(script)
-        if small and groups and len(groups[-1]) < _MOST and _is_small(groups[-1][-1]):
+        if small and after_small and len(groups[-1]) < _MOST:
             groups[-1].append(script)
         else:
             groups.append([script])
+        after_small = small
     return groups
 
 

@@ -118,17 +118,18 @@ def _attempt(
     *,
     careful: bool,
 ) -> None:
-    number = 0
-    for group in [[script] for script in scripts] if careful else bundled(scripts):
+    # A dry run is made to be read: there each file's notices come under its own name.
+    singly = careful or ending != "COMMIT"
+    for group in [[script] for script in scripts] if singly else bundled(scripts):
         entering(group[0].migration.file)
         with work.history.explained():
             work.recorder.get_ready()
         carriers = []
         for script in group:
-            number += 1
             # Our own settings for the entry before must not reach the next file.
-            head = RESET if number > 1 else _opening(work, script) + opening
-            tail = f"{ending}; " if number == len(scripts) else ""
+            first, last = script is scripts[0], script is scripts[-1]
+            head = _opening(work, script) + opening if first else RESET
+            tail = f"{ending}; " if last else ""
             carriers.append(
                 _Carrier(work, script, opening=head, ending=tail, careful=careful)
             )
@@ -140,12 +141,11 @@ def _attempt(
 
 def _send_bundle(work: Work, carriers: Sequence["_Carrier"]) -> None:
     """Send small files in one message; which of them failed is found in a careful try."""
-    first = carriers[0]
     try:
         work.session.run(b"\n".join(carrier.alone() for carrier in carriers))
     except psycopg2.Error as error:
-        raise first.unlocated(error) from error
-    first.tell_notices()
+        raise carriers[0].unlocated(error) from error
+    carriers[-1].tell_notices()
 
 
 def whole_message(work: Work, script: Script) -> bytes:

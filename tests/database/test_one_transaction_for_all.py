@@ -1,5 +1,7 @@
 """``--single-transaction`` is all or nothing; ``--dry-run`` is all and then nothing."""
 
+import json
+
 import pytest
 
 from tests.fix_project import outcome
@@ -190,3 +192,16 @@ def test_small_files_share_a_message_in_one_transaction_too(project):
     assert [(31, 2)] == project.database.rows(
         "SELECT count(*), count(DISTINCT at) FROM seen"
     )
+
+
+def test_a_dry_run_tells_each_files_notices_under_its_name(project):
+    """However small the files: who looks wants to know whose they are."""
+    said = "DO $$ BEGIN RAISE NOTICE 'from {}'; END $$;"
+    project.write({f"000{n}_t.sql": said.format(n) for n in (1, 2, 3)})
+
+    finished = project("apply", "--dry-run", "--output", "json")
+
+    told = [json.loads(line) for line in finished.out.splitlines()]
+    notices = [e["fields"] for e in told if e["event"] == "Notice"]
+    assert [f"000{n}_t.sql" for n in (1, 2, 3)] == [one["file"] for one in notices]
+    assert ["from 1", "from 2", "from 3"] == [one["text"][-6:] for one in notices]

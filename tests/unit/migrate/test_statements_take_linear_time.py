@@ -121,8 +121,8 @@ def peak(stream, take):
 
 @pytest.mark.parametrize("take", [0, 8192], ids=["skipped", "read"])
 def test_copy_data_pass_through_constant_memory(take):
-    """Sixty megabytes of data need no more memory than a few blocks."""
-    stream = Endless(b"COPY t FROM stdin;\n", BLOCK, 250, b"\\.\nSELECT 1;")
+    """A quarter of a gigabyte of data needs no more memory than a few blocks."""
+    stream = Endless(b"COPY t FROM stdin;\n", BLOCK, 1000, b"\\.\nSELECT 1;")
 
     found, memory = peak(stream, take)
 
