@@ -140,3 +140,25 @@ CREATE TRIGGER tr BEFORE INSERT ON app.t FOR EACH ROW EXECUTE FUNCTION app.f();
         "trigger app.t.tr",
     } <= first
     assert {"column app.t.extra", "constraint app.t.few"} == second - {"table app.t"}
+
+
+def test_an_entry_is_written_without_compiling_it(project):
+    """A server that compiles dear plans took seconds for each; migrations keep theirs."""
+    project.write(
+        {
+            "0001_a.sql": "CREATE TABLE seen (by text, jit text);"
+            " CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
+            " INSERT INTO public.seen VALUES ('entry', current_setting('jit')); RETURN NEW; END$$;"
+            " CREATE TRIGGER look BEFORE INSERT ON schema_migrations"
+            " FOR EACH ROW EXECUTE FUNCTION look();",
+            "0002_b.sql": "INSERT INTO seen VALUES ('file', current_setting('jit'));",
+            "0003_c.sql": "INSERT INTO seen VALUES ('file', current_setting('jit'));",
+        }
+    )
+
+    assert 0 == project("apply", env={"PGOPTIONS": "-c jit=on"}).exit
+    seen = project.database.rows(
+        "SELECT by, jit FROM seen GROUP BY by, jit ORDER BY by"
+    )
+
+    assert [("entry", "off"), ("file", "on")] == seen
