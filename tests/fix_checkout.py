@@ -8,12 +8,12 @@ writes a file; ``checkout.left()`` tells which jobs are left in the cloud.
 import contextlib
 import io
 import subprocess
-import sys
 
 import pytest
 
 from tests.fix_cli import CHECKOUT, process_environment
 from tests.fix_emulator import _stopped, all_in_time, launch
+from tests.forked import python
 
 PROJECT, REGION = "rehearsal-project", "us-central1"
 
@@ -32,13 +32,14 @@ class Checkout:
     def start(self, *arguments):
         """Start ``python -m jobs …``."""
         environment = process_environment(self.directory, self.emulator.environment())
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jobs", *arguments],
+        process = python(
+            "-m",
+            "jobs",
+            *arguments,
             cwd=self.directory,
             env=environment | {"PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            encoding="utf-8",
         )
         self.started.append(process)
         return process

@@ -7,12 +7,13 @@ environment reaches the process; coverage follows it there by its own variables.
 import contextlib
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from tests.forked import python
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE")
@@ -54,12 +55,13 @@ def start_migrate(tmp_path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             module: str = "migrate",
             stdin: int | None = subprocess.DEVNULL,
         ) -> subprocess.Popen[str]:
-            process = subprocess.Popen(
-                [sys.executable, "-m", module, *map(str, args)],
+            process = python(
+                "-m",
+                module,
+                *args,
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                encoding="utf-8",
                 cwd=cwd or tmp_path,
                 env=process_environment(tmp_path, env or {}),
             )

@@ -8,7 +8,6 @@ import contextlib
 import json
 import select
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 import yaml
 
 from tests.fix_cli import CHECKOUT, process_environment
+from tests.forked import python
 
 PROJECT, REGION = "rehearsal", "europe-west1"
 PARENT = f"projects/{PROJECT}/locations/{REGION}"
@@ -98,11 +98,12 @@ def launch(
     seconds: float = SECONDS,
 ) -> Emulator:
     """Start an emulator and wait for its line."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "emulator", *map(str, options)],
+    process = python(
+        "-m",
+        "emulator",
+        *options,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        encoding="utf-8",
         cwd=CHECKOUT,
         env=process_environment(home, environment),
     )

@@ -8,7 +8,6 @@ the verbs around a launch. Never touches the checkout that is under test.
 import contextlib
 import io
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ from jobs import access
 from jobs.config import Target, target_from
 from tests.fix_cli import CHECKOUT, SECONDS, Finished, process_environment
 from tests.fix_emulator import PROJECT, REGION, Emulator, _stopped, all_in_time, launch
+from tests.forked import python
 
 NUMBER = "123456789012"
 PERSON = "user:developer@example.com"
@@ -41,12 +41,13 @@ class Checkout(NamedTuple):
 
     def start(self, *args: str, **more: str) -> "subprocess.Popen[str]":
         """Start ``python -m jobs …`` here."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "jobs", *args],
+        return python(
+            "-m",
+            "jobs",
+            *args,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            encoding="utf-8",
             cwd=self.root,
             env=process_environment(self.root, {**self.environment, **more}),
         )

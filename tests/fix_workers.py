@@ -27,8 +27,8 @@ FIRST = ("slow", "xdist_group")
 
 
 def pytest_xdist_auto_num_workers(config):
-    """Half as many again as there are cores: the tests wait for servers a good deal."""
-    return min(6, max(2, (os.cpu_count() or 1) * 3 // 2))
+    """Twice as many as there are cores: the tests wait for servers a good deal."""
+    return min(6, 2 * (os.cpu_count() or 1))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -359,6 +359,7 @@ class Server:
         if self._admin is not None:
             self._admin.close()
         if self.keep:
+            self._process.returncode = 0  # it outlives us; to subprocess that is a slip
             return
         self._process.send_signal(signal.SIGINT)
         try:
