@@ -4,6 +4,7 @@ Called by `cli` and `run_migration`, once the settings are known.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -22,12 +23,15 @@ from migrate.outcome import Outcome
 from migrate.plan import OutOfOrder, Plan, Selection
 from migrate.render import JsonListener, Printer, TextListener, explain
 from migrate.runner import Result, apply, plan, read
-from migrate.stop import Stop
+from migrate.stop import Stop, at_once
+
+_READING = frozenset({"status", "plan", "verify", "doctor"})
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     """Carry out one verb."""
-    return _VERBS[options.verb](options, settings)
+    with at_once() if options.verb in _READING else contextlib.nullcontext():
+        return _VERBS[options.verb](options, settings)
 
 
 def _silent(_: Event) -> None:

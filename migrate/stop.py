@@ -28,6 +28,22 @@ _TICK_S = 0.2
 _CUT_AFTER_S = 4.0
 
 
+@contextlib.contextmanager
+def at_once() -> Iterator[None]:
+    """While inside, SIGINT ends the process where it stands, as SIGTERM does.
+
+    For what only reads and has nothing to put in order: Python's own handler has its turn
+    when libpq returns, from a silent host after five seconds, from a long check never.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class Endable(Protocol):
     """A session with a server. Both deeds are for another thread."""
 

@@ -271,3 +271,38 @@ def test_server_that_ignores_the_cancel_is_cut_off(
     assert ended.exit in {7, 8}, ended.err
     assert PROMISED_S > seconds
     assert "SIGTERM" in ended.err
+
+
+@pytest.mark.parametrize("verb", ["status", "plan", "verify", "doctor"])
+def test_who_only_reads_is_gone_at_once(start_migrate, a_directory, verb):
+    """Ctrl-C does not wait for a server that says nothing: killed by it, nothing printed."""
+    directory = a_directory({"0001_a.sql": "SELECT 1;"})
+    with socket.create_server((LOOPBACK, 0)) as silent:
+        silent.settimeout(20)
+        address = f"postgresql://{LOOPBACK}:{silent.getsockname()[1]}/x"
+        process = start_migrate(
+            verb, "--dir", directory, "--wait", "1min", env={"DATABASE_URL": address}
+        )
+        session, _ = silent.accept()
+        ended, seconds = stopped(process, signal.SIGINT)
+        session.close()
+
+    assert (-signal.SIGINT, "", "") == tuple(ended)
+    assert AT_ONCE_S > seconds
+
+
+def test_a_check_that_runs_long_does_not_hold_whoever_wants_to_leave(
+    blank_database, start_migrate, migrate_inside, a_directory
+):
+    """`verify` ends at Ctrl-C in the middle of a check."""
+    directory = a_directory({"0001_a.sql": "CREATE TABLE a (n int);"})
+    environment = {"DATABASE_URL": blank_database.url}
+    assert 0 == migrate_inside("apply", "--dir", directory, env=environment).exit
+    a_directory({"0001_a.verify.sql": "SELECT pg_sleep(60) IS NOT NULL;"})
+    process = start_migrate("verify", "--dir", directory, env=environment)
+    until_running(blank_database, "pg_sleep(60)")
+
+    ended, seconds = stopped(process, signal.SIGINT)
+
+    assert (-signal.SIGINT, "") == (ended.exit, ended.err)
+    assert AT_ONCE_S > seconds
