@@ -86,22 +86,25 @@ def test_holder_killed_between_statements_frees_the_way(
 
 
 def test_killed_runners_statement_keeps_others_out_until_it_ends(
-    blank_database, start_migrate, run_migrate, a_directory
+    blank_database, start_migrate, a_directory
 ):
     """The statement of a killed runner goes on in the server: the next run waits for it."""
     directory = a_directory(
-        {"0001_slow.sql": "CREATE TABLE slow (n int);\nSELECT pg_sleep(2);"}
+        {"0001_slow.sql": "CREATE TABLE slow ();\nSELECT pg_advisory_lock_shared(7);"}
     )
-    environment = {"DATABASE_URL": blank_database.url}
-    killed = start_migrate("apply", "--dir", directory, env=environment)
-    pid = until_running(blank_database, "pg_sleep(2)")
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
+    unwatched = "options=-c%20client_connection_check_interval%3D0"
+    url = f"{blank_database.url}?{unwatched}"
+    with holding(blank_database, "SELECT pg_advisory_lock(7)"):
+        killed = start_migrate("apply", "--dir", directory, env={"DATABASE_URL": url})
+        pid = until_running(blank_database, "pg_advisory_lock_shared(7)")
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        after = start_migrate("apply", "--dir", directory, env={"DATABASE_URL": url})
+        said = until_said(after, "Waiting for another runner")
+    ended = finish(after)
 
-    after = run_migrate("apply", "--dir", directory, env=environment)
-
-    assert 0 == after.exit, after.err
-    assert f"Waiting for another runner: pid {pid} " in after.out
+    assert f"Waiting for another runner: pid {pid} " in said
+    assert 0 == ended.exit, ended.err
     assert ["0001"] == versions(blank_database)
 
 
