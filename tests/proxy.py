@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import NamedTuple, Self
 
-from tests.postgres_process import LOOPBACK, free_port
+from tests.machine import LOOPBACK, free_port
 
 _SSL, _GSS, _CANCEL = 80877103, 80877104, 80877102
 REFUSED_LOGIN = b'SFATAL\0C28P01\0Mpassword authentication failed for user "x"\0\0'

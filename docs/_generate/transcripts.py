@@ -24,7 +24,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from docs._generate.pages import CHECKOUT, Block, blocks
-from tests.postgres_process import Server, running, scratch_directory
+from tests.machine import scratch_directory
+from tests.postgres_process import Server, running
 
 #: The server whose output the pages show.
 VERSION = 18

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.fix_cli import CHECKOUT, process_environment
-from tests.postgres_process import scratch_directory
+from tests.machine import scratch_directory
 
 BASE = {"0001_users.sql": "CREATE TABLE users (id int);\n"}
 

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
+from tests.machine import LOOPBACK, free_port
 from tests.observing import finish, until_said, versions
-from tests.postgres_process import LOOPBACK, free_port
 from tests.proxy import proxying
 
 FILES = {"0001_t.sql": "CREATE TABLE t (n int);"}

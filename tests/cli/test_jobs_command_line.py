@@ -13,7 +13,7 @@ import pytest
 from jobs import engine
 from jobs.cli import main
 from tests.fix_cli import process_environment
-from tests.postgres_process import free_port
+from tests.machine import free_port
 
 NEVER_AT_START = {"google", "grpc", "yaml", "requests", "psycopg2"}
 

@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
+from tests.machine import LOOPBACK
 from tests.observing import finish, until_running, until_said, versions
-from tests.postgres_process import LOOPBACK
 from tests.proxy import REFUSED_LOGIN, Fault, Toward, proxying
 
 CHECKED = {

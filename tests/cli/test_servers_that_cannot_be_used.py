@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from tests.postgres_process import free_port
+from tests.machine import free_port
 
 UNREACHABLE = 6
 SECRET = "s3cr3t-w0rd"

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests.machine import LOOPBACK
 from tests.observing import (
     finish,
     holding,
@@ -16,7 +17,6 @@ from tests.observing import (
     until_said,
     versions,
 )
-from tests.postgres_process import LOOPBACK
 
 PROMISED_S = 8.0
 AT_ONCE_S = 4.0  # libpq gives one silent host five seconds

@@ -10,7 +10,7 @@ import pytest
 
 from tests.fix_cli import CHECKOUT, process_environment
 from tests.fix_contained import SECONDS, variables
-from tests.postgres_process import scratch_directory
+from tests.machine import scratch_directory
 
 pytestmark = pytest.mark.timeout(900)
 PARTS = (

@@ -16,7 +16,8 @@ from tests.faults import scenario
 from tests.faults.catalogs import State, state_of
 from tests.fix_cli import process_environment
 from tests.fix_postgres import Database
-from tests.postgres_process import LOOPBACK, Server
+from tests.machine import LOOPBACK
+from tests.postgres_process import Server
 from tests.proxy import Message, Proxy, Toward, proxying
 
 SECONDS = 60

@@ -24,8 +24,8 @@ from tests.faults.case import Found, spread
 from tests.faults.check import afterwards, holds, left_nothing
 from tests.faults.shadows import FILES, USED, VERBS, shadow, words_of_the_engine
 from tests.fix_postgres import Database
+from tests.machine import account
 from tests.observing import OURS
-from tests.postgres_process import account
 from tests.proxy import Fault
 
 NUMBER = 11

@@ -34,7 +34,7 @@ from tests.faults.leaks import shown
 from tests.fix_cli import CHECKOUT, process_environment
 from tests.fix_emulator import Emulator, launch
 from tests.fix_postgres import Database
-from tests.postgres_process import LOOPBACK, free_port
+from tests.machine import LOOPBACK, free_port
 
 NUMBER = 10
 TITLE = "a password in every form of an address, in every command, working and failing"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from tests.postgres_process import binaries
+from tests.postgres_programs import binaries
 
 
 def _parted(text: str) -> list[str]:

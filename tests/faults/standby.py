@@ -7,8 +7,9 @@ not have.
 import subprocess
 from pathlib import Path
 
+from tests.machine import account
 from tests.observing import until
-from tests.postgres_process import Server, account
+from tests.postgres_process import Server
 
 
 class Standby(Server):
