@@ -85,6 +85,16 @@ class ServerTooOld(Unreachable):
     hint = "PostgreSQL 14 or newer is needed"
 
 
+class StringsNotStandard(Unreachable):
+    """Text would mean something else here: where a string ends, and so a statement."""
+
+    code = "strings-not-standard"
+    hint = (
+        "ALTER DATABASE … (or ROLE …) SET standard_conforming_strings = on; a migration"
+        " that needs it off sets it off itself, above its first string"
+    )
+
+
 class StatementPooling(Unreachable):
     """A pooler in statement mode forbids transactions."""
 

@@ -19,7 +19,12 @@ import psycopg2.extensions
 
 from migrate.dsn import Dsn
 from migrate.postgres.refuse import RETRIED, refusal_for
-from migrate.refusals import ConnectionLost, ServerTooOld, StatementPooling
+from migrate.refusals import (
+    ConnectionLost,
+    ServerTooOld,
+    StatementPooling,
+    StringsNotStandard,
+)
 
 #: The oldest release that is still maintained, and has client_connection_check_interval.
 OLDEST = 140000
@@ -293,6 +298,10 @@ def _connect_once(
         version = connection.info.parameter_status("server_version")
         connection.close()
         raise ServerTooOld(target=str(dsn), reason=f"it is PostgreSQL {version}")
+    if connection.info.parameter_status("standard_conforming_strings") == "off":
+        connection.close()
+        reason = "in it standard_conforming_strings is off"
+        raise StringsNotStandard(target=str(dsn), reason=reason)
     session = Session(connection, pooled=pooled, limits=limits)
     opened(session)
     if not pooled:

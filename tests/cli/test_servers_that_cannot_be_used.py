@@ -199,3 +199,36 @@ def test_a_server_that_is_too_old(project, version):
 
     assert f"it is PostgreSQL {version.decode()}" in said
     assert "PostgreSQL 14 or newer is needed" in said
+
+
+def test_a_database_in_which_strings_end_elsewhere(project):
+    """What its setting makes of a backslash is not what we read; the cure is named."""
+    name = project.database.name
+    setting = f"ALTER DATABASE {name} SET standard_conforming_strings"
+    project.database.psql(f"{setting} = off")
+
+    said = refuse(project, project.database.url)
+    project.database.psql(f"{setting} = on")
+
+    assert "in it standard_conforming_strings is off" in said
+    assert "SET standard_conforming_strings = on;" in said
+    assert 0 == project("apply").exit
+
+
+def test_a_migration_may_set_it_off_itself(project):
+    """The server and we follow it; the file after it is read as ever."""
+    project.write(
+        {
+            "0001_a.sql": "SET standard_conforming_strings = off; CREATE TABLE a (t text);",
+            "0002_b.sql": r"SET standard_conforming_strings = off;"
+            r" INSERT INTO a VALUES ('it\'s; one');",
+            "0003_c.sql": r"INSERT INTO a VALUES ('C:\'); INSERT INTO a VALUES (';');",
+        }
+    )
+
+    applied = project("apply")
+
+    assert 0 == applied.exit, applied.err
+    assert [(";",), ("C:\\",), ("it's; one",)] == sorted(
+        project.database.rows("SELECT t FROM a")
+    )

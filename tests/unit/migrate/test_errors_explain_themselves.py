@@ -65,6 +65,7 @@ SAMPLES: list[ExplainedError] = [
     refusals.DatabaseMissing(**NO_SESSION),
     refusals.ServerFull(**NO_SESSION),
     refusals.ServerTooOld(**NO_SESSION),
+    refusals.StringsNotStandard(**NO_SESSION),
     refusals.StatementPooling(**NO_SESSION),
     refusals.ConnectionLost(**NO_SESSION),
     refusals.TokenRefused(**NO_SESSION),
