@@ -1,7 +1,8 @@
 """The emulator as a process, and the official clients pointed at it.
 
 ``emulator`` is one process for the session; ``start_emulator`` starts others with options
-of their own. Tests make names of their own, so that they can share a world.
+of their own. Tests make names of their own, so that they can share a world. ``cloud`` is
+our ports, with those clients behind them.
 """
 
 import contextlib
@@ -198,3 +199,12 @@ def google_as(emulator) -> Iterator[Callable[[str], Any]]:
     yield known
     for clients in made:
         clients.close()
+
+
+@pytest.fixture
+def cloud(emulator) -> Iterator[Any]:
+    """Give the ports, behind them Google's clients, behind those the emulator."""
+    from jobs.gcp.cloud import connect
+
+    yield connect(PROJECT, REGION, "", emulator.environment())
+    all_in_time(emulator)

@@ -1,14 +1,15 @@
-"""A target, and facts with which nothing keeps it from being launched.
+"""A target, facts with which nothing keeps it from being launched, and what is found.
 
 Used by the tests of the preflight: each changes what it is about. Asks nobody.
 """
 
 from typing import Any
 
-from jobs import access
+from jobs import access, doctor
 from jobs.address import Address
 from jobs.config import Target
-from jobs.facts import Facts, Local, Remote
+from jobs.facts import Facts, Local, Remote, Unknown
+from jobs.findings import Finding, Weight
 from jobs.imagefiles import image_of
 from jobs.ports import Binding, SecretVersion
 from jobs.resources import APIS
@@ -52,6 +53,8 @@ DOCUMENT: dict[str, Any] = {
         "_SECRET_VERSION": "",
     },
 }
+DENIED, AWAY = Unknown("no", denied=True), Unknown("gone")
+DIRECT = {"connector": "", "network": "default", "subnet": "migrations"}
 
 
 def a_target(**changes: Any) -> Target:
@@ -120,3 +123,24 @@ def some_facts(
         here=here,
         sockets=sockets,
     )
+
+
+def judged(target: Target | None = None, **facts: Any) -> tuple[Finding, ...]:
+    """Judge a target and its facts."""
+    target = target or a_target()
+    return doctor.judged(target, some_facts(target, **facts))
+
+
+def troubles(target: Target | None = None, **facts: Any) -> list[tuple[str, str]]:
+    """Return (check, weight) of all that is not fine."""
+    return [
+        (f.check, f.weight.value)
+        for f in judged(target, **facts)
+        if f.weight is not Weight.FINE
+    ]
+
+
+def only(target: Target | None = None, **facts: Any) -> Finding:
+    """Return the one finding that is not fine."""
+    (found,) = [f for f in judged(target, **facts) if f.weight is not Weight.FINE]
+    return found

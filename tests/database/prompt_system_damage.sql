@@ -1,5 +1,5 @@
 -- Ways to damage the prompt system, each with the lines the verification must print: every
--- line that fails, and no other. Read by test_verify_prompt_system_migration.py.
+-- line that fails, and no other. Read by test_damage_to_the_prompt_system_is_named.py.
 
 -- name: index dropped
 -- ✗ Index 'idx_prompt_executions_latency' does not exist

@@ -1,7 +1,9 @@
 """Databases with the shipped schema, and services on them, for the tests of this ring."""
 
 import io
+import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -54,3 +56,15 @@ def prompts(database, monkeypatch, capfd) -> Callable[..., Finished]:
         return Finished(code, *capfd.readouterr())
 
     return call
+
+
+@pytest.fixture
+def told(prompts) -> Callable[..., Any]:
+    """Run a command that must succeed; give its JSON."""
+
+    def told(*args: object, **more: str) -> Any:
+        finished = prompts("--output", "json", *args, **more)
+        assert 0 == finished.exit, finished.err
+        return json.loads(finished.out)
+
+    return told

@@ -1,7 +1,6 @@
-"""The verification script: its report to the letter, and every kind of damage found.
+"""The verification script: its report to the letter, and what it says where there is none.
 
-The script runs as a person runs it, as a process of its own. The damage is done to a
-real database by plain SQL.
+The script runs as a person runs it, as a process of its own.
 """
 
 import contextlib
@@ -9,28 +8,17 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import psycopg2
 import pytest
 
-from tests.fix_cli import CHECKOUT, Finished, process_environment
-from tests.fix_postgres import a_database
-from verification.report import as_text, verify
+from tests.database import verifying
+from tests.database.verifying import HISTORY, STEM, change, start
 
-SCRIPT = CHECKOUT / "scripts" / "verify_prompt_system_migration.py"
-STEM = CHECKOUT / "migrations" / "0001_enterprise_prompt_system_phase1"
-HISTORY = """
-CREATE TABLE schema_migrations (
-    version varchar PRIMARY KEY, name varchar, description text, checksum text,
-    executed_at timestamptz DEFAULT now()
-);
-INSERT INTO schema_migrations
-VALUES ('0001', 'enterprise_prompt_system_phase1',
-        'Enterprise Prompt Template Management System - Phase 1', 'sha256:0');
-"""
+migrated = verifying.migrated
+run = verifying.run
+
 REPORT = """\
 ======================================================================
 Enterprise Prompt System Migration - Verification Script
@@ -112,35 +100,6 @@ Functionality:    ✓ PASS
   Enterprise Prompt System Migration: SUCCESS
 ======================================================================
 """
-FAILED = """\
-======================================================================
-✗ 2 VERIFICATION CHECKS FAILED
-  Enterprise Prompt System Migration: FAILURE
-======================================================================
-"""
-DAMAGE = {
-    name: (
-        sql,
-        [line.removeprefix("-- ") for line in sql.splitlines() if "-- ✗" in line],
-    )
-    for name, sql in re.findall(
-        r"^-- name: (.+)\n((?:.+\n)+)",
-        (CHECKOUT / "tests" / "database" / "prompt_system_damage.sql").read_text(
-            "utf-8"
-        ),
-        re.MULTILINE,
-    )
-}
-
-
-def change(database, sql):
-    """Run SQL in a session of its own and commit it."""
-    with (
-        contextlib.closing(database.connect()) as session,
-        session,
-        session.cursor() as cursor,
-    ):
-        cursor.execute(sql)
 
 
 def migrate(database):
@@ -148,36 +107,6 @@ def migrate(database):
     change(database, STEM.with_suffix(".sql").read_text("utf-8"))
     change(database, HISTORY)
     return database
-
-
-def start(tmp_path, *args, url=None, **options):
-    """Start the script as a process."""
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPT), *args],
-        cwd=tmp_path,
-        env=process_environment(tmp_path, {"DATABASE_URL": url} if url else {}),
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
-    )
-
-
-@pytest.fixture
-def run(tmp_path):
-    """Run the script to its end on the database of a URL."""
-
-    def run(url, *args):
-        with start(tmp_path, *args, url=url, encoding="utf-8") as process:
-            out, err = process.communicate(timeout=60)
-        return Finished(process.returncode, out, err)
-
-    return run
-
-
-@pytest.fixture
-def migrated(postgres_server, shipped, request):
-    """Give a database that holds the prompt system and its record."""
-    for database in a_database(postgres_server, request, template=shipped):
-        change(database, HISTORY)
-        yield database
 
 
 # --- the report -----------------------------------------------------------------------
@@ -281,71 +210,6 @@ def test_json_holds_the_same_sections(migrated, run):
     assert ["✗ Index 'idx_prompt_templates_purpose' does not exist"] == [
         check["line"] for check in failed
     ]
-
-
-# --- damage ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("damage", list(DAMAGE))
-def test_damage_is_found_and_named(migrated, damage):
-    """Every line that fails names what is wrong, and no other line does.
-
-    In this process: what the script makes of a section that fails is told above.
-    """
-    sql, lines = DAMAGE[damage]
-    change(migrated, sql)
-
-    sections = verify(migrated.dsn)
-
-    said = as_text(sections).splitlines()
-    assert lines == [line for line in said if line.startswith("✗ ")][:-1]
-    assert not all(section.passed for section in sections)
-
-
-def test_failing_report_says_so_in_summary_and_banner(migrated, run):
-    """The summary marks the section, the banner counts the checks."""
-    change(migrated, "DROP TABLE schema_migrations")
-
-    finished = run(migrated.dsn)
-
-    assert "Tables:           ✗ FAIL\nIndexes:          ✓ PASS\n" in finished.out
-    assert "Migration Record: ✗ FAIL\n" in finished.out
-    assert finished.out.endswith(FAILED)
-
-
-def test_empty_database_fails_every_check(blank_database, run):
-    """Nothing there is a long report, not a traceback."""
-    finished = run(blank_database.dsn)
-
-    assert "✓ " not in finished.out
-    assert (1, "") == (finished.exit, finished.err)
-
-
-def test_read_only_session_cannot_prove_the_triggers(migrated):
-    """On a replica the report says what it could not do."""
-    change(
-        migrated,
-        f"ALTER DATABASE {migrated.name} SET default_transaction_read_only = on",
-    )
-
-    sections = verify(migrated.dsn)
-
-    assert ["Triggers"] == [s.label for s in sections if not s.passed]
-    assert "cannot be exercised: the session is read-only" in str(sections[4].checks[0])
-
-
-def test_each_exercise_of_the_migration_is_named_for_a_trigger():
-    """The script tries the triggers out by the migration's own checks, and by each."""
-    shipped = re.findall(
-        r"^-- (.+)\nDO \$\$$",
-        STEM.with_suffix(".verify.sql").read_text("utf-8"),
-        re.MULTILINE,
-    )
-
-    asked = (CHECKOUT / "verification" / "checks.sql").read_text("utf-8")
-
-    assert len(shipped) == 3
-    assert all("'" + name.replace("'", "''") + "'" in asked for name in shipped)
 
 
 # --- no report ------------------------------------------------------------------------
