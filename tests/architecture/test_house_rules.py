@@ -48,9 +48,11 @@ LENGTHS = {
     "prompts": 400,
     "verification": 400,
     "benchmarks": 400,
-    "tests": 600,
+    "tests": 400,
     "scripts": 40,
 }
+#: One suite in one file, as it was asked for: its name and its 29 tests are agreed.
+AGREED = Path("tests/test_prompt_backwards_compatibility.py")
 
 
 def sources(*directories: str, pattern: str = "*.py") -> list[Path]:
@@ -166,11 +168,11 @@ def test_driver_and_yaml_have_their_place(package, allowed):
 @pytest.mark.parametrize(("directory", "most"), LENGTHS.items(), ids=list(LENGTHS))
 def test_files_are_short(directory, most):
     """A file that grows past its room is telling us something."""
-    files = sources(directory) + sources(directory, pattern="*.sh")
+    files = {*sources(directory), *sources(directory, pattern="*.sh")}
 
     long = {
         str(path): lines
-        for path in files
+        for path in files - {AGREED}
         if (lines := (CHECKOUT / path).read_text(encoding="utf-8").count("\n")) > most
     }
 
