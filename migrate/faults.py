@@ -8,6 +8,8 @@ from migrate.errors import ExitCode, ExplainedError
 
 #: How much of a failing line is shown, in characters.
 _SHOWN = 200
+#: How the name of a file ends that undoes: what it stops is begun anew, by another verb.
+_UNDOES = ".down.sql"
 _HIDDEN = r"(?is)\bpassword\s*(?:=\s*)?((?:e|u&)?'(?:[^']|'')*'?|(?<==)[^\s']+)"
 
 
@@ -60,12 +62,13 @@ class StatementFailed(_QuotesSql, Failed):
 
     def advice(self) -> str:
         """Return what to do: what others held is no fault of the migration's."""
+        undoes = self.file.endswith(_UNDOES)
         if self.sqlstate in {"55P03", "40P01", "40001"}:
             return (
-                "apply again when those who blocked it are gone, or give it more: "
-                "--lock-timeout, --lock-tries"
+                f"{'run rollback' if undoes else 'apply'} again when those who blocked it "
+                "are gone, or give it more: --lock-timeout, --lock-tries"
             )
-        return self.hint
+        return f"correct {self.file} and run rollback again" if undoes else self.hint
 
     def __str__(self) -> str:
         shown, at = _around(self.source, self.column - 1)
@@ -106,6 +109,12 @@ class SessionLost(Failed):
     file: str
     reason: str
 
+    def advice(self) -> str:
+        """Return what to do: of a step back nobody asked the server what became of it."""
+        if not self.file.endswith(_UNDOES):
+            return self.hint
+        return "python -m migrate status tells whether it is undone; if not, run rollback again"
+
     def __str__(self) -> str:
         return f"the session was lost while applying {self.file}: {self.reason}"
 
@@ -114,7 +123,7 @@ class Interrupted(Failed):
     """SIGTERM or SIGINT."""
 
     code = "interrupted"
-    hint = "apply again; what was in progress has been rolled back"
+    hint = "run the command again; what was in progress has been rolled back"
 
     signal: str
     file: str = ""
@@ -155,7 +164,7 @@ class LeaseLost(Failed):
     """The lease ran out, and another runner took it."""
 
     code = "lease-lost"
-    hint = "apply again; the migration in progress was rolled back"
+    hint = "run the command again; the migration in progress was rolled back"
 
     file: str
 
@@ -185,12 +194,32 @@ class StoppedMidway(NeedsRepair):
     total: int
     version: str
     at_fault: bool = True  # the statement; not a signal, nor a session that was lost
+    check: str = ""  # the file of the check that failed, after all statements
+    undo: str = ""  # the .down.sql, if it is one: nothing counts what that has done
 
     def advice(self) -> str:
         """Return what to do: what only stopped has nothing to correct."""
+        if self.undo:
+            return self._undo_advice()
+        if self.check:
+            return f"mend the data, or {self.check}, and apply again: only the checks are run then"
         return self.hint if self.at_fault else "apply again: it resumes there"
 
+    def _undo_advice(self) -> str:
+        steps = ["correct the statement"] if self.at_fault else []
+        if self.done:
+            steps.append("make those done repeatable (IF EXISTS), or remove them")
+        steps.append("run rollback again")
+        return f"{'; '.join(steps)}: {self.undo} begins anew at its first statement"
+
     def __str__(self) -> str:
+        if self.undo:
+            stay = f"statements 1 to {self.done} of {self.total} stay done"
+            if not self.done:
+                stay = f"none of its {self.total} statements is done"
+            return (
+                f"{self.failure}\n  {stay}; version {self.version} stays in the history"
+            )
         stay = f"statements 1 to {self.done} of {self.total} stay applied"
         if not self.done:
             stay = f"none of its {self.total} statements is applied"

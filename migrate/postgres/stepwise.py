@@ -61,7 +61,7 @@ def apply_stepwise(work: Work, script: Script) -> None:
     """
     if work.session.pooled:
         refuse_session_state(script)
-    stepper = _Stepper(work, script)
+    stepper = Stepper(work, script)
     stepper.begin()
     try:
         with opened(script) as (statements, splitter):
@@ -76,29 +76,7 @@ def apply_stepwise(work: Work, script: Script) -> None:
         work.sweep()
 
 
-def undo_stepwise(work: Work, script: Script) -> None:
-    """Run the statements of a ``.down.sql`` that cannot be one transaction.
-
-    Raises `StoppedMidway`, with the statements done; the entry stays as it was.
-    """
-    stepper = _Stepper(work, script)
-    done = 0
-    try:
-        with opened(script) as (statements, _):
-            for done, statement in enumerate(apart(statements)):  # noqa: B007 - told below
-                stepper.run_bare(statement)
-    except (StatementFailed, Interrupted) as failure:
-        raise StoppedMidway(
-            failure=str(failure),
-            done=done,
-            total=script.statements,
-            version=script.migration.version,
-        ) from failure
-    finally:
-        work.sweep()
-
-
-class _Stepper:
+class Stepper:
     """Where the run is in the file, and what the history knows of it."""
 
     def __init__(self, work: Work, script: Script) -> None:
@@ -159,7 +137,7 @@ class _Stepper:
         )
         if self._removes:
             sql += self._work.recorder.removed(self._version, own=True)
-        self._run(f"{RESET}{sql}COMMIT".encode())
+        self.run(f"{RESET}{sql}COMMIT".encode())
 
     def stopped(self, failure: Exception) -> None:
         """Enter the migration as failed; raise what says how far it came."""
@@ -181,6 +159,7 @@ class _Stepper:
             total=self._script.statements,
             version=self._version,
             at_fault=not isinstance(failure, (Interrupted, *REFUSALS)),
+            check=failure.file if isinstance(failure, CheckFailed) else "",
         ) from failure
 
     # --- one statement ----------------------------------------------------------------
@@ -214,23 +193,23 @@ class _Stepper:
         if self._number == self._done and self._chain != self._recorded_chain:
             raise EditedMidway(file=self._file, done=self._done)
         if debris.is_setting(statement):
-            self._run(statement.text)
+            self.run(statement.text)
 
     def _in_own_transaction(
         self, statement: Statement, kind: Control, splitter: Splitter | None
     ) -> None:
         """The file's own BEGIN … COMMIT: progress commits with it."""
         if kind is Control.COMMIT and self._work.session.in_transaction:
-            self._run(
+            self.run(
                 self._progress() + statement.text, statement, before=self._progress()
             )
             self._advance()
         elif statement.copy:
             self._copy(statement, splitter)
         else:
-            self._run(statement.text, statement)
+            self.run(statement.text, statement)
             if not self._work.session.in_transaction:
-                self._run(b"BEGIN; " + self._progress() + b"COMMIT")
+                self.run(b"BEGIN; " + self._progress() + b"COMMIT")
                 self._advance()
 
     def _with_progress(self, statement: Statement, splitter: Splitter | None) -> None:
@@ -238,16 +217,16 @@ class _Stepper:
         head = f"BEGIN; {self._work.fence}{self._limits}".encode()
         tail = self._progress() + b"COMMIT"
         if statement.copy:
-            self._run(head)
+            self.run(head)
             self._copy(statement, splitter)
-            self._run(tail)
+            self.run(tail)
             self._advance()
             return
         text = text_of(Batch((statement,)))
         whole = head + text + b"\n" + tail
         try:
             self._retrying(
-                lambda: self._run(whole, statement, before=head), self._work.lock_tries
+                lambda: self.run(whole, statement, before=head), self._work.lock_tries
             )
         except StatementFailed as failure:
             if failure.sqlstate not in NO_ACTIVE_TRANSACTION:
@@ -292,7 +271,7 @@ class _Stepper:
         work, text = self._work, self._work.text(statement)
         tries = 1 if reason.redo is Redo.HUMAN else work.lock_tries
         try:
-            self._retrying(lambda: self._run(text, statement), tries)
+            self._retrying(lambda: self.run(text, statement), tries)
         except StatementFailed as failure:
             if debris.counts_as_done(failure, self._at_work):
                 return
@@ -329,13 +308,9 @@ class _Stepper:
 
     def _record_alone(self, build: classify.IndexBuild | None, floor: int) -> None:
         things = debris.index_things(self._work, build, floor)
-        self._run(b"BEGIN; " + self._progress(things) + b"COMMIT")
+        self.run(b"BEGIN; " + self._progress(things) + b"COMMIT")
         self._at_work = None
         self._advance()
-
-    def run_bare(self, statement: Statement) -> None:
-        """Send a statement as it stands."""
-        self._run(statement.text, statement)
 
     def _advance(self) -> None:
         """Count the statement: the server has answered that it, and its record, are done."""
@@ -372,7 +347,7 @@ class _Stepper:
         size = self._script.migration.size
         self._work.tell(Progress(what="bytes of COPY data", done=sent, total=size))
 
-    def _run(
+    def run(
         self, message: bytes, statement: Statement | None = None, *, before: bytes = b""
     ) -> None:
         """Send a message in which ``statement`` stands after ``before``."""

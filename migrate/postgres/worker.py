@@ -45,10 +45,10 @@ from migrate.postgres.diagnose import ends_transactions
 from migrate.postgres.history import REFUSALS, Facts, History
 from migrate.postgres.inventory import show_created
 from migrate.postgres.pauses import let_others_pass
-from migrate.postgres.session import OWN_PATH, Session
-from migrate.postgres.stepwise import apply_stepwise, undo_stepwise
-from migrate.postgres.traits import Traits
+from migrate.postgres.session import Session
+from migrate.postgres.stepwise import apply_stepwise
 from migrate.postgres.transaction import apply_together
+from migrate.postgres.undoing import undo
 from migrate.postgres.watch import Watch
 from migrate.postgres.work import Work
 from migrate.refusals import (
@@ -268,22 +268,10 @@ class Worker:
             self.tell(CreatedUnseen(reason=str(error)))
 
     def undo(self, script: Script) -> None:
-        """Run a ``.down.sql`` and remove the entry, in one transaction where it can be.
-
-        Raises what `transaction` raises; `SessionLost` when the session was lost, whose
-        entry then tells whether the step was undone.
-        """
-        file = self.failed_file = script.migration.file
+        """Run a ``.down.sql`` and remove the entry. Raises what `undoing` raises."""
+        self.failed_file = script.migration.file
         eraser = Eraser(self.session, self._history.qualified, self._identity)
-        work = self._work()._replace(recorder=eraser)
-        try:
-            if script.mode is Mode.TRANSACTIONAL:
-                apply_together(work, [script], "COMMIT")
-            else:
-                undo_stepwise(work, script)
-                self.session.run(f"{OWN_PATH}{eraser.record(script, Traits())}")
-        except ConnectionLost as lost:
-            raise SessionLost(file=file, reason=lost.reason) from lost
+        undo(self._work()._replace(recorder=eraser), script)
 
     def _entering(self, file: str) -> None:
         self.failed_file = file

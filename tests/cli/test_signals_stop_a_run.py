@@ -112,6 +112,36 @@ def test_what_is_committed_when_the_signal_comes_stays_applied(
     )
 
 
+@pytest.mark.parametrize(
+    ("down", "code", "advice"),
+    [
+        ("SELECT pg_sleep(60);", 7, "run the command again; what was in progress has"),
+        (
+            "VACUUM; SELECT pg_sleep(60);",
+            8,
+            "run rollback again: 0001_a.down.sql begins",
+        ),
+    ],
+)
+def test_who_undoes_is_not_told_to_apply(
+    blank_database, start_migrate, run_migrate, a_directory, *, down, code, advice
+):
+    """What was stopped is done again by the verb that was stopped."""
+    files = {"0001_a.sql": "CREATE TABLE a ();", "0001_a.down.sql": down}
+    command = ("--dir", a_directory(files))
+    environment = {"DATABASE_URL": blank_database.url}
+    assert 0 == run_migrate("apply", *command, env=environment).exit
+    process = start_migrate("rollback", "--yes", *command, env=environment)
+    until_running(blank_database, "pg_sleep(60)")
+
+    ended, _ = stopped(process, signal.SIGTERM)
+
+    assert code == ended.exit, ended.err
+    assert advice in ended.err
+    assert "apply again" not in ended.err
+    assert ["0001"] == versions(blank_database)
+
+
 def test_index_build_is_cancelled(blank_database, start_migrate, a_directory):
     """A build that waits for others is cancelled like any statement."""
     blank_database.psql("CREATE TABLE big (n int)")

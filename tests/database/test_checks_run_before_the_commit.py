@@ -135,3 +135,20 @@ def test_checks_of_a_file_without_transaction_run_after_it(project):
     assert 0 == mended.exit, mended.err
     assert "[Verification] ✓ rows" in mended.out
     assert [("0001", "applied")] == project.history()
+
+
+def test_a_check_that_fails_where_nothing_can_be_undone_is_what_is_to_be_mended(
+    project,
+):
+    """No statement is to be corrected, and none is repeated: the advice says so."""
+    project.write({"0001_v.sql": "VACUUM;", "0001_v.verify.sql": "SELECT false;"})
+    failed = project("apply")
+    project.write({"0001_v.verify.sql": "SELECT true;"})
+
+    again = project("apply")
+
+    assert 8 == failed.exit
+    assert "statements 1 to 1 of 1 stay applied" in failed.err
+    assert "→ mend the data, or 0001_v.verify.sql, and apply again: only" in failed.err
+    assert "correct the statement" not in failed.err
+    assert 0 == again.exit, again.err

@@ -68,6 +68,7 @@ def test_a_step_that_fails_stops_there(three):
     assert 7 == failed.exit
     assert "0002_b.down.sql:2:1: " in failed.err or "0002_b.sql" in failed.err
     assert 'table "nowhere" does not exist' in failed.err
+    assert "→ correct 0002_b.down.sql and run rollback again" in failed.err
     assert ["0001", "0002"] == versions(three)
     assert ["a", "b", "bv", "schema_migrations"] == three.tables()
 
@@ -124,7 +125,55 @@ def test_a_down_file_without_transaction_that_fails_says_how_far_it_came(project
     failed = project("rollback", "--yes")
 
     assert 8 == failed.exit
-    assert "statements 1 to 1 of 2 stay" in failed.err
+    assert "statements 1 to 1 of 2 stay done; version 0001 stays in the" in failed.err
+    assert "make those done repeatable (IF EXISTS)" in failed.err
+    assert "run rollback again: 0001_a.down.sql begins anew at its first" in failed.err
+    assert "apply" not in failed.err
+    assert [("0001", "applied")] == project.history()
+
+
+def test_what_a_transaction_of_the_down_file_took_back_is_not_counted(project):
+    """Its own BEGIN was open when it failed: that part is as if it had never run."""
+    project.write(
+        {
+            "0001_a.sql": "CREATE TABLE a (id int); CREATE INDEX a_id ON a (id);",
+            "0001_a.down.sql": "DROP INDEX CONCURRENTLY IF EXISTS a_id;\n"
+            "BEGIN; DROP TABLE a; DROP TABLE nowhere; COMMIT;",
+        }
+    )
+    assert 0 == project("apply").exit
+    failed = project("rollback", "--yes")
+    left = project.tables()
+    project.write({"0001_a.down.sql": "DROP INDEX IF EXISTS a_id; DROP TABLE a;"})
+
+    again = project("rollback", "--yes")
+
+    assert 8 == failed.exit
+    assert "statements 1 to 1 of 5 stay done" in failed.err
+    assert ["a", "schema_migrations"] == left
+    assert 0 == again.exit, again.err
+
+
+@pytest.mark.parametrize(
+    ("before", "code", "advice"),
+    [
+        ("", 7, "status tells whether it is undone; if not, run rollback again"),
+        ("VACUUM; ", 8, "make those done repeatable (IF EXISTS), or remove them; run"),
+    ],
+)
+def test_a_session_lost_while_undoing(project, before, code, advice):
+    """Without a transaction the statements before it stay done: that is no exit 7."""
+    ends = "SELECT pg_terminate_backend(pg_backend_pid());"
+    project.write(
+        {"0001_a.sql": "CREATE TABLE a ();", "0001_a.down.sql": before + ends}
+    )
+    assert 0 == project("apply").exit
+
+    lost = project("rollback", "--yes")
+
+    assert code == lost.exit, lost.err
+    assert advice in lost.err
+    assert "apply again" not in lost.err
     assert [("0001", "applied")] == project.history()
 
 

@@ -291,6 +291,53 @@ def test_what_was_only_stopped_has_nothing_to_correct():
     ) == text
 
 
+@pytest.mark.parametrize(
+    ("done", "at_fault", "advice"),
+    [
+        (2, True, "correct the statement; make those done repeatable (IF EXISTS), or "),
+        (
+            2,
+            False,
+            "make those done repeatable (IF EXISTS), or remove them; run rollback",
+        ),
+        (0, True, "correct the statement; run rollback again: 2.down.sql begins anew"),
+        (0, False, "run rollback again: 2.down.sql begins anew at its first statement"),
+    ],
+)
+def test_what_undoes_begins_anew(done, at_fault, advice):
+    """No history counts the statements of a .down.sql: nothing is said to resume."""
+    error = faults.StoppedMidway(
+        failure="no",
+        done=done,
+        total=3,
+        version="2",
+        at_fault=at_fault,
+        undo="2.down.sql",
+    )
+
+    text = words(error)
+
+    stay = "statements 1 to 2 of 3 stay" if done else "none of its 3 statements is"
+    assert f"no\n  {stay} done; version 2 stays in the history\n\n{advice}" in text
+    assert "apply" not in text
+
+
+@pytest.mark.parametrize("sqlstate", ["42P01", "55P03"])
+def test_what_undoes_is_run_again_by_its_own_verb(sqlstate):
+    """To apply after a rollback that failed would do the opposite of what was meant."""
+    place = {**PLACE, "file": "0002_add_email.down.sql"}
+    failed = faults.StatementFailed(
+        **place, source="DROP TABLE x", sqlstate=sqlstate, message="no"
+    )
+    lost = faults.SessionLost(file="0002_add_email.down.sql", reason="gone")
+
+    advice = [failed.advice(), lost.advice()]
+
+    assert all("run rollback again" in one for one in advice)
+    assert not any("apply" in one for one in advice)
+    assert "status tells whether it is undone" in advice[1]
+
+
 def test_every_disagreement_has_a_cure():
     """Whatever directory and history disagree about, the advice can be written."""
     kinds = {kind.value for kind in Disagreement}
