@@ -78,6 +78,12 @@ def control(statement: Statement) -> Control:
     return Control.NONE
 
 
+def transaction_modes(begin: Statement) -> str:
+    """Return what a BEGIN asks of its transaction (``READ ONLY``), or nothing."""
+    rest = [t for t in _head(begin)[1:] if t != ";"]
+    return " ".join(rest[1:] if rest[:1] in (["WORK"], ["TRANSACTION"]) else rest)
+
+
 _CONTROL_WORDS = {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE"}
 
 

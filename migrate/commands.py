@@ -100,16 +100,23 @@ def _in_text(
         printer.line(render.banner(outcome))
         sys.stderr.write(explain(result.error) + "\n")
         return outcome.exit_code
-    if not outcome.done:
+    if not outcome.done and not outcome.left_out:
         printer.line(f"[Migration] Nothing is pending in {settings.dir}")
     elif manner is Manner.DRY:
-        printer.line(
-            f"[Migration] ✓ Dry run: {len(outcome.done)} would apply; everything was rolled back"
-        )
+        printer.line(f"[Migration] {_tried(outcome)}")
     else:
         printer.line(render.banner(outcome))
         printer.line(_story(result))
     return outcome.exit_code
+
+
+def _tried(outcome: Outcome) -> str:
+    """What a dry run has shown, and of how many files it has shown nothing."""
+    left = f"; {len(outcome.left_out)} left out" if outcome.left_out else ""
+    if not outcome.done:
+        return f"Dry run: nothing could be tried{left}"
+    count = len(outcome.done)
+    return f"✓ Dry run: {count} would apply; everything was rolled back{left}"
 
 
 def _story(result: Result) -> str:

@@ -37,21 +37,31 @@ def grouped(
 def _refuse_apart(scripts: Sequence[Script]) -> None:
     """All or nothing: raise `NotTogether` for the first that needs to be apart."""
     for script in scripts:
-        if script.mode is not Mode.TRANSACTIONAL:
+        if reasons := _apart(script, scripts):
             migration = script.migration
             raise NotTogether(
-                file=migration.file,
-                version=migration.version,
-                reason=script.reasons[0],
+                file=migration.file, version=migration.version, reason=reasons[0]
             )
 
 
 def _leave_out(scripts: list[Script], tell: Listener) -> list[Script]:
     """A dry run is one transaction and cannot hold everything; say what it leaves out."""
+    could = [script for script in scripts if script.mode is Mode.TRANSACTIONAL]
     kept = []
     for script in scripts:
-        if script.mode is Mode.TRANSACTIONAL:
-            kept.append(script)
+        if reasons := _apart(script, could):
+            tell(LeftOut(file=script.migration.file, reasons=reasons))
         else:
-            tell(LeftOut(file=script.migration.file, reasons=script.reasons))
+            kept.append(script)
     return kept
+
+
+def _apart(script: Script, scripts: Sequence[Script]) -> tuple[str, ...]:
+    """Return why it cannot share a transaction with the others, if it cannot.
+
+    What a BEGIN asks for (an isolation level, READ ONLY) is asked of the whole transaction:
+    in one that is shared it would be lost, or forced upon the others.
+    """
+    if script.mode is not Mode.TRANSACTIONAL:
+        return script.reasons
+    return (script.modes,) if script.modes and script.wrapped and scripts[1:] else ()

@@ -76,7 +76,8 @@ class Directives(NamedTuple):
 class Script(NamedTuple):
     """What the text of one migration says: how it must be applied.
 
-    ``statements`` counts them; ``wrapped``: the whole file is one BEGIN … COMMIT.
+    ``statements`` counts them; ``wrapped``: the whole file is one BEGIN … COMMIT, and
+    ``modes`` says of what kind, where that BEGIN asks for one (``line 1: …``).
     """
 
     migration: Migration
@@ -86,6 +87,7 @@ class Script(NamedTuple):
     statements: int
     wrapped: bool
     held: tuple[Any, ...] | None = None  # the statements of a small file, split already
+    modes: str = ""
 
     @property
     def description(self) -> str:

@@ -31,6 +31,9 @@ class Outcome(NamedTuple):
     message: str = ""
     not_tried: tuple[str, ...] = ()
     duration_ms: float = 0.0
+    left_out: tuple[
+        str, ...
+    ] = ()  # of a dry run: what cannot be tried in one transaction
 
     def to_json(self) -> str:
         """Return one line of JSON."""
@@ -53,6 +56,8 @@ class Outcome(NamedTuple):
                 Done(*(d[field] for field in Done._fields)) for d in value["done"]
             )
             value["not_tried"] = tuple(value["not_tried"])
+            # An older release says nothing about it.
+            value["left_out"] = tuple(value.get("left_out", ()))
             # A newer release may have added fields: they are left out.
             return cls(**{k: v for k, v in value.items() if k in cls._fields})
         except (KeyError, TypeError, AttributeError) as error:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from migrate import classify
-from migrate.classify import Control
+from migrate.classify import Control, transaction_modes
 from migrate.duration import milliseconds
 from migrate.errors import (
     BadDirective,
@@ -120,6 +120,7 @@ class _Shape:
         self.reasons: list[str] = []
         self.controls: list[tuple[int, Control, int]] = []
         self.open: Statement | None = None  # the BEGIN whose end has not come
+        self.modes = ""  # what the first BEGIN asks of its transaction, and its line
 
     def add(self, statement: Statement) -> None:
         """Take one statement into account."""
@@ -137,6 +138,8 @@ class _Shape:
     def _follow(self, kind: Control, statement: Statement) -> None:
         if kind is Control.BEGIN:
             self.open = self.open or statement
+            if len(self.controls) == 1 and (asked := transaction_modes(statement)):
+                self.modes = f"line {statement.line}: its own BEGIN {asked}"
         elif kind is not Control.OTHER or statement.words[:1] == ("PREPARE",):
             self.open = None
 
@@ -197,4 +200,5 @@ def parse_script(migration: Migration, stream: BinaryIO) -> Script:
         statements=shape.count,
         wrapped=wrapped and not reasons,
         held=tuple(held) if held is not None and not shape.copies else None,
+        modes=shape.modes,
     )

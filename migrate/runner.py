@@ -172,6 +172,9 @@ def _apply_locked(
     facts, entries, scripts = _decide_again(reading, selection, ready)
     run = _Run(worker, scripts, manner, facts)
     groups = grouped(scripts, manner, worker.tell)
+    kept = {script.migration.version for group in groups for script in group}
+    versions = (script.migration.version for script in scripts)
+    left = tuple(version for version in versions if version not in kept)
     if manner is not Manner.DRY:
         reading.history.ensure(facts)
         if 0 < facts.layout < LAYOUT:
@@ -190,8 +193,9 @@ def _apply_locked(
             run.forget(error.missing)
         _note_leak(error, reading.migrations)
         failed = (worker.failed_file or None, error)
-        return Result(_outcome(run.done, failed, rest, began), error)
-    return Result(_outcome(run.done, None, (), began))
+        outcome = _outcome(run.done, failed, rest, began)
+        return Result(outcome._replace(left_out=left), error)
+    return Result(_outcome(run.done, None, (), began)._replace(left_out=left))
 
 
 def _plan_again(

@@ -144,7 +144,7 @@ def test_a_dry_run_leaves_the_database_as_it_was(project):
     assert 0 == finished.exit, finished.err
     assert before == project.snapshot()
     assert "a is there" in finished.out
-    assert "2 would apply" in finished.out
+    assert "2 would apply; everything was rolled back; 1 left out" in finished.out
     assert "Left out of the transaction: 0003_c.sql (line 1: VACUUM)" in finished.out
 
 
@@ -205,3 +205,74 @@ def test_a_dry_run_tells_each_files_notices_under_its_name(project):
     notices = [e["fields"] for e in told if e["event"] == "Notice"]
     assert [f"000{n}_t.sql" for n in (1, 2, 3)] == [one["file"] for one in notices]
     assert ["from 1", "from 2", "from 3"] == [one["text"][-6:] for one in notices]
+
+
+def test_a_dry_run_that_can_try_nothing_says_so(project):
+    """Two are pending, and neither can be in a transaction: that is not nothing."""
+    project.write({"0001_a.sql": "VACUUM;", "0002_b.sql": "VACUUM;"})
+
+    text = project("apply", "--dry-run")
+    told = outcome(project("apply", "--dry-run", "--output", "json"))
+
+    assert 0 == text.exit, text.err
+    assert "[Migration] Dry run: nothing could be tried; 2 left out\n" in text.out
+    assert "Nothing is pending" not in text.out
+    assert ([], ["0001", "0002"]) == (told["done"], told["left_out"])
+    assert [] == project.tables()
+
+
+LEVEL = "CREATE TABLE {} AS SELECT current_setting('transaction_isolation') AS level;"
+MODES = {
+    "0001_a.sql": "CREATE TABLE a ();",
+    "0002_b.sql": f"BEGIN ISOLATION LEVEL SERIALIZABLE;\n{LEVEL.format('b')}\nCOMMIT;",
+    "0003_c.sql": "BEGIN; CREATE TABLE c (); COMMIT;",
+}
+ASKED = "line 1: its own BEGIN ISOLATION LEVEL SERIALIZABLE"
+
+
+@pytest.mark.parametrize(
+    ("begin", "asked"),
+    [
+        ("BEGIN ISOLATION LEVEL SERIALIZABLE", "BEGIN ISOLATION LEVEL SERIALIZABLE"),
+        ("begin work read only", "BEGIN READ ONLY"),
+        ("START /* x */ TRANSACTION DEFERRABLE", "BEGIN DEFERRABLE"),
+    ],
+)
+def test_a_transaction_of_another_kind_cannot_be_shared(project, begin, asked):
+    """Its level would be lost, or be everybody's; alone it has what it asks for."""
+    project.write({**MODES, "0002_b.sql": f"{begin};\nSELECT 1;\nCOMMIT;"})
+
+    refused = project("apply", "--single-transaction")
+
+    assert 4 == refused.exit
+    assert (
+        "0002_b.sql cannot share one transaction with the others: line 1: its own "
+        f"{asked}\n" in refused.err
+    )
+    assert [] == project.tables()
+
+
+def test_a_transaction_of_its_own_kind_is_kept_where_it_is_alone(project):
+    """With nobody to share with, ``--single-transaction`` and the dry run keep it."""
+    project.write({"0002_b.sql": MODES["0002_b.sql"]})
+
+    dry = project("apply", "--dry-run")
+    finished = project("apply", "--single-transaction")
+
+    assert "1 would apply; everything was rolled back\n" in dry.out
+    assert 0 == finished.exit, finished.err
+    assert [("serializable",)] == project.database.rows("SELECT level FROM b")
+
+
+def test_a_dry_run_leaves_out_a_transaction_of_another_kind(project):
+    """It is named; a plain BEGIN is shared as before."""
+    project.write(MODES)
+
+    dry = project("apply", "--dry-run")
+    finished = project("apply")
+
+    assert 0 == dry.exit, dry.err
+    assert f"Left out of the transaction: 0002_b.sql ({ASKED})" in dry.out
+    assert "2 would apply; everything was rolled back; 1 left out" in dry.out
+    assert 0 == finished.exit, finished.err
+    assert [("serializable",)] == project.database.rows("SELECT level FROM b")

@@ -20,6 +20,7 @@ OUTCOMES = st.builds(
     message=st.text(),
     not_tried=st.lists(st.text()).map(tuple),
     duration_ms=NUMBER,
+    left_out=st.lists(st.text()).map(tuple),
 )
 WHOLE = Outcome(
     verb="apply",
@@ -30,6 +31,7 @@ WHOLE = Outcome(
     message="no",
     not_tried=("0003",),
     duration_ms=20.0,
+    left_out=("0004",),
 )
 
 
@@ -55,8 +57,19 @@ def test_the_form_of_the_line_is_fixed():
         "message": "no",
         "not_tried": ["0003"],
         "duration_ms": 20.0,
+        "left_out": ["0004"],
         "schema": 1,
     } == line
+
+
+def test_an_older_release_left_nothing_out():
+    """Its line lacks the field, and is an outcome all the same."""
+    line = json.loads(WHOLE.to_json())
+    del line["left_out"]
+
+    found = Outcome.from_json(json.dumps(line))
+
+    assert WHOLE._replace(left_out=()) == found
 
 
 def test_what_a_newer_release_added_is_left_out():
