@@ -4,6 +4,7 @@ Made by `source` and `postgres.history`, read by everybody. No I/O, no decisions
 """
 
 import enum
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 
@@ -102,6 +103,12 @@ class Entry(NamedTuple):
     name: str
     checksum: str | None
     state: State
+
+
+def newest(migrations: Sequence[Migration]) -> str:
+    """Return the newest version of a directory; repeatables have none."""
+    numbers = [m.version for m in migrations if m.kind is VERSIONED]
+    return max(numbers, key=int, default="none")
 
 
 def order(version: str) -> tuple[int, int, str]:

@@ -36,6 +36,24 @@ class CheckEndsTransaction(SourceError):
         return f"{self.file}:{self.line}: a check cannot hold {self.statement}"
 
 
+class NulByte(SourceError):
+    """The file holds a NUL byte: right in UTF-8, and in no text of PostgreSQL's."""
+
+    code = "nul-byte"
+    hint = (
+        "remove it (a value of that kind is bytea: '\\x00'); where every other byte is one, "
+        "the file is UTF-16: iconv -f UTF-16LE -t UTF-8 FILE"
+    )
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}"
+        return f"{place}: a NUL byte, which PostgreSQL takes in no text"
+
+
 class BackslashCommand(SourceError):
     r"""The file holds a psql command; only ``\restrict`` and ``\unrestrict`` are accepted."""
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from migrate.drift import Disagreement, Drift, baseline_number, find_drift
 from migrate.errors import UnknownVersion
-from migrate.migration import REPEATABLE, UNFINISHED, Entry, Migration, order
+from migrate.migration import REPEATABLE, UNFINISHED, Entry, Migration, newest, order
 
 
 class OutOfOrder(enum.Enum):
@@ -80,7 +80,7 @@ def _named(version: str, migrations: Sequence[Migration]) -> Migration:
     for m in migrations:
         if wanted == (int(m.version) if m.version.isdigit() else m.version):
             return m
-    raise UnknownVersion(version=version, newest=migrations[-1].version)
+    raise UnknownVersion(version=version, newest=newest(migrations))
 
 
 def _only(

@@ -140,7 +140,10 @@ class DriftBlocks(Blocked):
 
     _CURES: ClassVar[dict[str, str]] = {
         "edited": "restore the file, or accept the edit: python -m migrate repair {} --accept-edit",
-        "missing": "restore the file, or forget the entry: python -m migrate repair {} --forget",
+        "missing": (
+            "restore the file, its version spelled so, or forget the entry: "
+            "python -m migrate repair {} --forget"
+        ),
         "out of order": "give it a newer version, or apply it late: --out-of-order",
         "unfinished": "apply again: it resumes where it stopped",
     }

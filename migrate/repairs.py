@@ -12,7 +12,7 @@ from migrate.config import Settings
 from migrate.drift import Disagreement, find_drift
 from migrate.errors import EmptyFile, UnknownVersion
 from migrate.events import Executing, LeftBehind, Listener, RolledBack
-from migrate.migration import Entry, Kind, Migration, Script, State, order
+from migrate.migration import Entry, Kind, Migration, Script, State, newest, order
 from migrate.parse import parse_script
 from migrate.postgres import lease, lock
 from migrate.postgres.access import Access
@@ -101,8 +101,8 @@ def _undo_steps(reading: Reading, to: str | None) -> list[tuple[Migration, Scrip
         entries = entries[:1]
     else:
         if to != "0" and not any(_same(e.version, to) for e in entries):
-            newest = entries[0].version if entries else "none"
-            raise UnknownVersion(version=to, newest=newest)
+            latest = entries[0].version if entries else "none"
+            raise UnknownVersion(version=to, newest=latest)
         entries = [e for e in entries if int(e.version) > int(to)]
     if not entries:
         raise NothingToRepair(reason="nothing is applied that could be rolled back")
@@ -143,7 +143,7 @@ def baseline(
             None,
         )
         if migration is None:
-            raise UnknownVersion(version=version, newest=reading.migrations[-1].version)
+            raise UnknownVersion(version=version, newest=newest(reading.migrations))
         newer = [
             e.version
             for e in reading.entries

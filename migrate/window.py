@@ -7,6 +7,7 @@ knows nothing of SQL.
 from typing import BinaryIO, Final
 
 from migrate.errors import NotUtf8
+from migrate.misfits import NulByte
 
 BLOCK: Final = 1 << 18
 _MARK: Final = b"\xef\xbb\xbf"
@@ -87,7 +88,7 @@ class Window:
         self._counted = 0
 
     def verify(self, first: int, last: int) -> None:
-        """Raise `NotUtf8` if this part is not text."""
+        """Raise `NotUtf8` or `NulByte` if this part is not text."""
         if self.plain:
             return
         piece = self.text[first:last]
@@ -98,8 +99,9 @@ class Window:
             nul = error.start if nul < 0 else min(nul, error.start)
         if nul >= 0:
             line, column = self.locate(first + nul)
-            byte = piece[nul]
-            raise NotUtf8(file=self.file, line=line, column=column, byte=byte) from None
+            if byte := piece[nul]:
+                raise NotUtf8(file=self.file, line=line, column=column, byte=byte)
+            raise NulByte(file=self.file, line=line, column=column)
 
 
 def _is_plain(block: bytes) -> bool:

@@ -37,7 +37,10 @@ EXIT_CODES = {
         "`doctor` says what the address needs",
     ),
     ExitCode.FAILED: (
-        "a migration failed and was rolled back whole; those before it stay applied",
+        (
+            "a migration failed and was rolled back whole; those before it stay applied. Or: "
+            "the answer could not be written (see below)"
+        ),
         "correct it and run again",
     ),
     ExitCode.NEEDS_REPAIR: (

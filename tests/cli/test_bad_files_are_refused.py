@@ -44,7 +44,7 @@ WRONG: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
     ),
     "a NUL byte": (
         {"0002_a.sql": b"SELECT 1;\nSELECT '\0';"},
-        ["0002_a.sql:2:9: byte 0x00 is not UTF-8"],
+        ["0002_a.sql:2:9: a NUL byte, which PostgreSQL takes in no text", "UTF-16LE"],
     ),
     "an empty file": ({"0002_a.sql": ""}, ["0002_a.sql holds no statement"]),
     "comments alone": (

@@ -28,7 +28,7 @@ if str(ROOT) not in sys.path:  # run by path
     sys.path.insert(0, str(ROOT))
 
 from migrate.errors import NotUtf8, UnterminatedText  # noqa: E402
-from migrate.misfits import BackslashCommand  # noqa: E402
+from migrate.misfits import BackslashCommand, NulByte  # noqa: E402
 from migrate.statements import Splitter  # noqa: E402
 from tests.postgres_process import Server, running  # noqa: E402
 
@@ -200,7 +200,7 @@ def neutral(script: bytes) -> bytes:
                 line = start + (";" if SENDS.match(error.command) else "")
             lines[error.line - 1] = line.encode()
             script = b"\n".join(lines)
-        except (NotUtf8, UnterminatedText):
+        except (NotUtf8, NulByte, UnterminatedText):
             return script
         else:
             return script
@@ -214,7 +214,7 @@ def compare(theirs: Sequence[Sent], script: bytes) -> tuple[int, str, str]:
         ours.extend(found(script))
     except UnterminatedText as error:
         reason = f"{error.what.split(' $')[0]} never closed"
-    except NotUtf8:
+    except (NotUtf8, NulByte):
         reason = "not UTF-8"
     for index, one in enumerate(ours):
         if index >= len(theirs) or not alike(one, theirs[index]):

@@ -44,12 +44,13 @@ def test_a_baseline_below_what_is_applied_is_refused(project):
 
 
 def test_a_baseline_of_no_file_is_refused(project):
-    """A version that is not in the directory cannot be declared."""
-    project.write(TWO)
+    """A version that is not in the directory cannot be declared; the newest is named."""
+    project.write({**TWO, "R__v.sql": "SELECT 1;"})
 
     refused = project("baseline", "7", "--yes")
 
     assert 2 == refused.exit
+    assert "the newest is 0002" in refused.err
     assert [] == project.tables()
 
 

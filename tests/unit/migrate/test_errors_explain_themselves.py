@@ -19,6 +19,7 @@ NO_SESSION = {"target": "app@10.0.0.3:5432/shop", "reason": "the server said no"
 #: One example of each error, filled in as a run would fill it in.
 SAMPLES: list[ExplainedError] = [
     errors.UnterminatedText(**PLACE, what="quoted string"),
+    misfits.NulByte(**PLACE),
     misfits.BackslashCommand(**PLACE, command=r"\connect"),
     errors.NotUtf8(**PLACE, byte=0xE9),
     errors.UnreadableDirectory(directory="migrations", reason="Permission denied"),

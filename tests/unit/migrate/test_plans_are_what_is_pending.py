@@ -245,7 +245,15 @@ def test_a_version_that_is_nowhere_is_refused(option, name):
     with pytest.raises(UnknownVersion) as raised:
         make_plan(FILES, [], selection)
 
-    assert (name, "R__view") == (raised.value.version, raised.value.newest)
+    assert (name, "0010") == (raised.value.version, raised.value.newest)
+
+
+def test_where_all_are_repeatable_no_version_is_the_newest():
+    """A file name is no version that could be asked for."""
+    with pytest.raises(UnknownVersion) as raised:
+        make_plan([a_migration("R__view")], [], Selection(to="1"))
+
+    assert "none" == raised.value.newest
 
 
 def spent(count):

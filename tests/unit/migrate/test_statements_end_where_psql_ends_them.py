@@ -5,7 +5,7 @@ import io
 import pytest
 
 from migrate.errors import NotUtf8, UnterminatedText
-from migrate.misfits import BackslashCommand
+from migrate.misfits import BackslashCommand, NulByte
 from migrate.statements import Splitter
 
 
@@ -302,16 +302,23 @@ def test_the_lines_pg_dump_writes_for_psql_alone_are_passed_over():
     [
         (b"SELECT 'a\xff';", (1, 10, 0xFF)),
         (b"SELECT 1;\n-- \xc3\xa9 \xe9t\xe9\nSELECT 2;", (2, 6, 0xE9)),
-        (b"SELECT 1;\nSELECT 'a\0';", (2, 10, 0)),
         (b"SELECT 1; -- \xf0\x9d\x84", (1, 14, 0xF0)),
         (b"SELECT 'a\xe9, never closed", (1, 10, 0xE9)),
         ("SELECT 1;\n".encode("utf-16"), (1, 1, 0xFF)),
     ],
 )
 def test_what_is_not_utf8_is_refused_where_it_is(script, place):
-    """The first wrong byte is named; NUL, which no server takes, counts as wrong."""
+    """The first wrong byte is named."""
     with pytest.raises(NotUtf8) as caught:
         list(Splitter(io.BytesIO(script), "a.sql"))
 
     error = caught.value
     assert place == (error.line, error.column, error.byte)
+
+
+def test_a_nul_byte_is_refused_where_it_is():
+    """It is right UTF-8, and no server takes it in a text."""
+    with pytest.raises(NulByte) as caught:
+        list(Splitter(io.BytesIO(b"SELECT 1;\nSELECT 'a\0\xff';"), "a.sql"))
+
+    assert (2, 10) == (caught.value.line, caught.value.column)
