@@ -114,7 +114,8 @@ def carry_out(tasks: Sequence[Task], workers: int) -> Iterator[str | Answer]:
     finally:
         queue.cancel_join_thread()  # nobody will take what is left in it
         for process in processes:
-            process.terminate()
+            if left:  # otherwise it is on its way out, and not to be disturbed
+                process.terminate()
             process.join()
 
 
