@@ -12,7 +12,6 @@ from migrate import classify
 from migrate.migration import Mode, Script
 from migrate.postgres.session import Readable
 from migrate.postgres.sweep import may_stay
-from migrate.postgres.traits import may_lock
 from migrate.refusals import PooledSessionState
 from migrate.source import open_file
 from migrate.statements import Splitter, Statement
@@ -119,5 +118,5 @@ def _is_small(script: Script) -> bool:
     texts = b" ".join(s.text for s in script.held).lower()
     rescanned = any(s.rescan or s.copy for s in script.held)
     # What ends a LISTEN counts only when the transaction after it has ended.
-    stays = may_lock(texts) or may_stay(texts) or b"listen" in texts
+    stays = may_stay(texts) or b"listen" in texts
     return not (rescanned or stays)

@@ -20,6 +20,14 @@ from migrate.postgres.session import OWN_PATH, Session
 from migrate.postgres.sql import identifier, literal
 from migrate.refusals import PrivilegeMissing
 
+#: How the server tells one of two runners that make the table at the same moment: by the
+#: table, its type, or an index that both have written to.
+_MADE_AT_ONCE = (
+    psycopg2.errors.DuplicateTable,
+    psycopg2.errors.DuplicateObject,
+    psycopg2.errors.DuplicateSchema,
+    psycopg2.errors.UniqueViolation,
+)
 #: How often the holder says that it lives, and when silence means that it does not.
 BEAT_S = 5.0
 #: What a transaction says that finds the lease gone.
@@ -105,8 +113,10 @@ class Lease:
             # It has run out, but a transaction that it guards is still open. Asked for
             # again, not waited for: nobody hears a signal while libpq waits.
             return False
-        except psycopg2.errors.UniqueViolation:
-            return False  # two runners made the table at once
+        except _MADE_AT_ONCE:
+            if not _exists(session, self._table):
+                raise
+            return False
 
     def _make_table(self, session: Session) -> None:
         ((has_schema, has_table),) = session.rows(

@@ -11,8 +11,11 @@ import time
 from collections.abc import Callable
 
 from migrate.postgres.session import Session
+from migrate.postgres.sql import literal
 from migrate.refusals import LockHeld
 
+#: What a guard says before the file's name.
+RELEASED = "the lock of this run was released in "
 _POLL_S = 0.1
 _LONGEST_POLL_S = 1.0
 
@@ -78,24 +81,34 @@ def wait_until(
 
 
 def try_lock(session: Session, key: int) -> bool:
-    """Take the lock if it is free."""
-    ((taken,),) = session.rows("SELECT pg_try_advisory_lock(%s)", key)
+    """Take the lock if it is free: twice, so that `guard` can give one back."""
+    sql = "SELECT pg_try_advisory_lock(%s) AND pg_try_advisory_lock(%s)"
+    ((taken,),) = session.rows(sql, key, key)
     return bool(taken)
 
 
 def unlock(session: Session, key: int) -> None:
     """Give the lock back; a lost session has given it back already."""
     if not session.lost:
-        session.rows("SELECT pg_advisory_unlock(%s)", key)
+        sql = "SELECT pg_advisory_unlock(%s), pg_advisory_unlock(%s)"
+        session.rows(sql, key, key)
 
 
-def still_held(session: Session, key: int) -> bool:
-    """Whether this session still holds the lock: a migration may have let it go."""
-    unsigned = key & (1 << 64) - 1
-    rows = session.rows(
-        "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() "
-        "AND objsubid = 1 AND classid = %s::bigint::oid AND objid = %s::bigint::oid",
-        unsigned >> 32,
-        unsigned & 0xFFFFFFFF,
+def guard(key: int, file: str) -> str:
+    """Return SQL that fails, with ``file`` in its words, unless the lock is still held.
+
+    To give a lock back says whether it was held, and costs nothing; pg_locks lists the
+    locks of everybody. It is given back once of twice, and taken again.
+    """
+    words = literal(f"{RELEASED}{file}\n")
+    return (
+        f"SELECT CASE WHEN pg_catalog.pg_advisory_unlock({key}) "
+        f"AND pg_catalog.pg_try_advisory_lock({key}) THEN 0 "
+        f"ELSE pg_catalog.concat({words}, pg_catalog.pg_backend_pid())::pg_catalog.int4 END; "
     )
-    return bool(rows)
+
+
+def released_by(message: str) -> str | None:
+    """Return the file in the words of a `guard` that failed; None for another failure."""
+    _, found, rest = message.partition(RELEASED)
+    return rest.partition("\n")[0] if found else None

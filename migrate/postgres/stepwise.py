@@ -42,7 +42,6 @@ from migrate.postgres.pauses import pause_s
 from migrate.postgres.session import OWN_PATH
 from migrate.postgres.sql import literal
 from migrate.postgres.sweep import RESET
-from migrate.postgres.traits import may_lock
 from migrate.postgres.work import Work
 from migrate.statements import Splitter, Statement
 
@@ -132,11 +131,11 @@ class Stepper:
 
     def finish(self) -> None:
         """Enter the migration as applied."""
-        sql = f"BEGIN; {OWN_PATH}{self._work.fence}" + self._work.history.text(
-            "applied", version=literal(self._version)
-        )
+        work = self._work
+        sql = f"BEGIN; {OWN_PATH}{work.fence}{work.guard(self._file)}"
+        sql += work.history.text("applied", version=literal(self._version))
         if self._removes:
-            sql += self._work.recorder.removed(self._version, own=True)
+            sql += work.recorder.removed(self._version, own=True)
         self.run(f"{RESET}{sql}COMMIT".encode())
 
     def stopped(self, failure: Exception) -> None:
@@ -183,8 +182,6 @@ class Stepper:
             self._with_progress(statement, splitter)
         for text in self._work.session.take_notices():
             self._work.tell(Notice(file=self._file, text=text))
-        if may_lock(statement.text):
-            self._work.check_lock(self._file)
         total = self._script.statements
         self._work.tell(Progress("statements", self._number, total))
 
@@ -330,7 +327,7 @@ class Stepper:
             version=literal(self._version),
         )
         reset = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE; "
-        return f"{reset}{OWN_PATH}{sql}".encode()
+        return f"{reset}{OWN_PATH}{self._work.guard(self._file)}{sql}".encode()
 
     def _copy(self, statement: Statement, splitter: Splitter | None) -> None:
         assert splitter is not None  # noqa: S101 - a file with COPY data is never held

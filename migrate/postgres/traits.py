@@ -18,7 +18,6 @@ _NOT_PLAIN = re.compile(
 _MAY_REMOVE = re.compile(
     rb"\b(?:drop|rename|schema|do|call|execute|replace)\b", re.IGNORECASE
 )
-_MAY_LOCK = re.compile(rb"advisory", re.IGNORECASE)
 
 
 class Traits:
@@ -30,7 +29,6 @@ class Traits:
         self.alters_anything = False
         self.plain = True
         self.removed = False
-        self.locked = False
         self.stays = False
         self.last: Statement | None = None
         self.sent = 0
@@ -50,7 +48,6 @@ class Traits:
                 if statement.words[:2] == ("ALTER", "TABLE")
             )
         self.removed = self.removed or _found(_MAY_REMOVE, others)
-        self.locked = self.locked or b"advisory" in lowered
         self.stays = self.stays or (
             (b"prepare" in lowered or b"advisory" in lowered) and may_stay(lowered)
         )
@@ -65,8 +62,3 @@ def _found(pattern: re.Pattern[bytes], lowered: bytes) -> bool:
     """
     words = pattern.pattern.removeprefix(rb"\b(?:").removesuffix(rb")\b").split(b"|")
     return any(word in lowered for word in words) and bool(pattern.search(lowered))
-
-
-def may_lock(text: bytes) -> bool:
-    """Whether it may let go of an advisory lock: of ours, too."""
-    return bool(_MAY_LOCK.search(text))

@@ -32,7 +32,7 @@ from migrate.postgres.diagnose import (
 from migrate.postgres.pauses import let_others_pass
 from migrate.postgres.session import OWN_PATH, Readable
 from migrate.postgres.sweep import CLEAN, RESET, SETTLE, sweep
-from migrate.postgres.traits import Traits, may_lock
+from migrate.postgres.traits import Traits
 from migrate.postgres.work import Work
 from migrate.statements import Statement
 
@@ -191,7 +191,7 @@ class _Carrier:
             # Looking past a COPY would skip its data.
             second = next(rest, None) if first and first.data is None else None
             whole = whole and second is None
-            if whole and first and first.data is None and not may_lock(text_of(first)):
+            if whole and first and first.data is None:
                 self._send_whole(first)
                 return
             if self._opening:
@@ -279,8 +279,6 @@ class _Carrier:
     def _settle(self) -> None:
         """End the file's influence, deferred constraints included."""
         self._run_own(SETTLE)
-        if self._traits.locked:
-            self._work.check_lock(self._file)
 
     def _check(self) -> None:
         """Run the checks, each as the last word of a savepoint of nobody's."""
@@ -311,7 +309,7 @@ class _Carrier:
         traits, work = self._traits, self._work
         entry = work.recorder.record(self._script, traits)
         swept = sweep(work.key) if traits.stays else CLEAN
-        return f"{entry}{self._ending}{swept}"
+        return f"{work.guard(self._file)}{entry}{self._ending}{swept}"
 
     def _swept(self) -> None:
         if self._traits.stays:

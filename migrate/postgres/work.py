@@ -56,20 +56,22 @@ class Work(NamedTuple):
             reason, cure = str(refusal), refusal.advice()
             raise OutcomeUnknown(file=files, reason=reason, cure=cure) from refusal
 
-    def check_lock(self, file: str) -> None:
-        """Raise `LockReleased` if the file let go of our lock; a lease it cannot touch."""
-        if not self.fence and not lock.still_held(self.session, self.key):
-            raise LockReleased(file=file)
+    def guard(self, file: str) -> str:
+        """Return SQL that fails if our lock was let go of, seen or not."""
+        return "" if self.fence else lock.guard(self.key, file)
 
     def diagnose(self, error: psycopg2.Error, file: str) -> Diagnosis:
         """Return what the server said; raise what is no failure of the SQL.
 
-        `Interrupted` when we made it say so, `LeaseLost` when our fence did.
+        `Interrupted` when we made it say so, `LeaseLost` when our fence did, `LockReleased`
+        when our guard did.
         """
         found = diagnose(error)._replace(role=self.session.user)
         if found.sqlstate == DENIED and found.message.endswith(self.history.table):
             cure = self.history.denied(found.role, can_enter=True).advice()
             found = found._replace(cure=cure)
+        if (culprit := lock.released_by(found.message)) is not None:
+            raise LockReleased(file=culprit) from error
         if self.fence and found.message == LOST:
             raise LeaseLost(file=file) from error
         if found.sqlstate == CANCELED and self.stop.signal:

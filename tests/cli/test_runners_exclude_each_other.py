@@ -178,3 +178,63 @@ def test_index_build_is_not_deadlocked_by_a_waiting_runner(
 
     assert [0, 0] == [run.exit for run in ended], [run.err for run in ended]
     assert ["0001"] == versions(blank_database)
+
+
+LETTING_GO = {
+    "a function": {
+        "0001_a.sql": "CREATE FUNCTION let_go() RETURNS void LANGUAGE sql"
+        " AS 'SELECT pg_advisory_unlock_all()';",
+        "0002_b.sql": "CREATE TABLE b ();",
+        "0003_c.sql": "SELECT let_go();",
+        "0004_d.sql": "CREATE TABLE d ();",
+    },
+    "a text that is put together": {
+        "0001_a.sql": "CREATE TABLE a ();",
+        "0002_b.sql": "CREATE TABLE b ();",
+        "0003_c.sql": "DO $$BEGIN EXECUTE 'SELECT pg_adv' || 'isory_unlock_all()'; END$$;",
+        "0004_d.sql": "CREATE TABLE d ();",
+    },
+    "a check": {
+        "0002_b.sql": "CREATE TABLE b ();",
+        "0003_c.sql": "CREATE TABLE c ();",
+        "0003_c.verify.sql": "SELECT true FROM pg_advisory_unlock_all();",
+        "0004_d.sql": "CREATE TABLE d ();",
+    },
+}
+
+
+@pytest.mark.parametrize("files", LETTING_GO.values(), ids=list(LETTING_GO))
+@pytest.mark.parametrize("manner", [(), ("--single-transaction",)])
+def test_who_lets_go_of_the_lock_out_of_sight_is_rolled_back(
+    blank_database, migrate_inside, a_directory, files, manner
+):
+    """Nobody else could have begun: the file is named, and nothing after it is applied."""
+    directory = a_directory(files)
+    environment = {"DATABASE_URL": blank_database.url}
+
+    ended = migrate_inside("apply", "--dir", directory, *manner, env=environment)
+    tables = "SELECT to_regclass('b') IS NOT NULL, to_regclass('d') IS NOT NULL"
+
+    assert 7 == ended.exit, ended.err
+    assert "0003_c.sql released the lock of this run" in ended.err
+    assert [(not manner, False)] == blank_database.rows(tables)
+
+
+def test_a_statement_by_itself_lets_go_of_the_lock(
+    blank_database, migrate_inside, a_directory
+):
+    """It cannot be rolled back: what follows it is not begun, and the history says where."""
+    directory = a_directory(
+        {
+            "0001_a.sql": LETTING_GO["a function"]["0001_a.sql"],
+            "0002_b.sql": "-- migrate: transaction=false\n"
+            "SELECT let_go();\nCREATE TABLE b ();",
+        }
+    )
+    environment = {"DATABASE_URL": blank_database.url}
+
+    ended = migrate_inside("apply", "--dir", directory, env=environment)
+
+    assert 8 == ended.exit, ended.err
+    assert "released the lock of this run" in ended.err
+    assert [(None,)] == blank_database.rows("SELECT to_regclass('b')")
