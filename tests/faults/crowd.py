@@ -25,8 +25,7 @@ TITLE = "50 runners at once: direct, and through pgbouncer in each of its modes"
 TIMES = 12
 FOUND = (
     "Of runners that made the lease's table at the same moment one could end in a traceback.",
-    "A function or a check that let go of the run's lock out of sight was not noticed: another"
-    " run could apply the next file, too.",
+    "A run whose lock a function or a check had let go of went on: another could begin beside it.",
 )
 
 _CROWD = 50
