@@ -55,15 +55,28 @@ class Diagnosis(NamedTuple):
 def diagnose(error: psycopg2.Error) -> Diagnosis:
     """Return the fields of a driver error."""
     diag = error.diag
-    place = diag.statement_position
     return Diagnosis(
         sqlstate=error.pgcode or "",
         message=diag.message_primary or " ".join(str(error).split()),
         detail=diag.message_detail or "",
         hint=diag.message_hint or "",
         context=diag.context or "",
-        position=int(place) if place else None,
+        position=_position(error),
     )
+
+
+def _position(error: psycopg2.Error) -> int | None:
+    """Return the place in the message in characters, whatever the server counted.
+
+    In a database of SQL_ASCII it knows no characters, and counts bytes.
+    """
+    place, cursor = error.diag.statement_position, error.cursor
+    if not place or not cursor or not cursor.query:
+        return int(place) if place else None
+    if cursor.connection.info.parameter_status("server_encoding") != "SQL_ASCII":
+        return int(place)
+    before = cursor.query[: int(place) - 1]
+    return len(before.decode(errors="replace")) + 1
 
 
 def ends_transactions(failure: StatementFailed) -> bool:

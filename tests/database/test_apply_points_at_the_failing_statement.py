@@ -42,6 +42,31 @@ def test_text_that_is_not_ascii_moves_neither_line_nor_column(project):
     assert lines[1].index("wrong") == lines[2].index("^")
 
 
+@pytest.mark.parametrize(
+    ("bad", "place"),
+    [
+        ("INSERT INTO t VALUES (1,nix);", "52:25"),
+        ("INSERT INTO t VALUES ('日本',nix);", "52:28"),
+        ("COPY t FROM stdin (DELIMITER '日本', nix 1);\nx\n\\.", "52:36"),
+    ],
+)
+def test_a_server_that_counts_bytes_is_understood(project, bad, place):
+    """A database of SQL_ASCII knows no characters; the place is right all the same."""
+    name = f"{project.database.name}_bytes"
+    project.database.psql(
+        f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0"
+    )
+    rows = [f"INSERT INTO t VALUES ('{n}','日本日本日本');\n" for n in range(50)]
+    text = "".join(["CREATE TABLE t(a text,b text);\n", *rows, bad, "\n", *rows])
+    url = project.database.url.replace(project.database.name, name)
+
+    finished = project.write({"0001_a.sql": text})("apply", env={"DATABASE_URL": url})
+    project.database.psql(f"DROP DATABASE {name}")
+
+    assert 7 == finished.exit
+    assert f"0001_a.sql:{place}:" in shown(finished)[0]
+
+
 def test_a_byte_order_mark_and_crlf_move_nothing(project):
     """Files from Windows are counted as editors count them."""
     lines = fail(project, "\ufeffSELECT 1;\r\nSELECT\r\n  wrong;\r\n")
