@@ -148,6 +148,24 @@ class RecordRefused(Failed):
         return f"{self.file} was not applied: {self.reason}"
 
 
+class HiddenSetting(Failed):
+    """A migration changed where strings end, by DO, a function or the like."""
+
+    code = "hidden-setting"
+    hint = "set it by a SET statement of its own, which is followed"
+
+    file: str
+    line: int
+    setting: str
+    value: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.file}:{self.line}: after this statement {self.setting} is {self.value}, "
+            "but not by a SET statement of its own: strings below it would end elsewhere"
+        )
+
+
 class LockReleased(Failed):
     """A migration let go of the lock that keeps other runners out."""
 

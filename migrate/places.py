@@ -6,8 +6,12 @@ be named in an error. Never talks to a server.
 
 import io
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from migrate.statements import Splitter, Statement
+
+#: Stands for the file, where no statement of it is to blame.
+NOWHERE: Final = Statement(b"", 0, 1, 1, (), copy=False, rescan=False)
 
 
 def apart(statements: Iterable[Statement]) -> Iterator[Statement]:
@@ -22,6 +26,8 @@ def apart(statements: Iterable[Statement]) -> Iterator[Statement]:
                 offset=statement.offset + one.offset,
                 line=statement.line + one.line - 1,
                 column=one.column + (statement.column - 1 if first else 0),
+                # In no run is there a string that would end elsewhere by it.
+                standard=statement.standard,
             )
 
 

@@ -62,6 +62,7 @@ class Statement(NamedTuple):
     copy: bool  # COPY data follow
     rescan: bool  # what follows is lexed differently: it must end its message
     many: int = 1  # with more of them it is a run, which `places` takes apart
+    standard: bool = True  # standard_conforming_strings, after it
 
 
 class Splitter:
@@ -120,18 +121,16 @@ class Splitter:
             line, column = window.locate(start)
             offset = window.offset + start
             head = words(text)
+            copy = rescan = False
             if head and head[0] in _WATCHED:
                 copy = head[0] == "COPY" and _takes_data(text)
                 rescan = self._rescans(head, text)
-                statement = Statement(text, offset, line, column, head, copy, rescan)
-                if copy:
-                    rest = self._begin_copy(place)
-                    yield statement
-                    place = self._end_copy(*rest)
-                else:
-                    yield statement
-            else:
-                yield Statement(text, offset, line, column, head, False, False, many)  # noqa: FBT003
+            rest = self._begin_copy(place) if copy else None
+            yield Statement(
+                *(text, offset, line, column, head, copy, rescan, many, self._standard)
+            )
+            if rest:
+                place = self._end_copy(*rest)
             done = place
             if place > BLOCK and place > len(window.text) >> 1:
                 window.drop(place)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from migrate import classify
 from migrate.migration import Mode, Script
+from migrate.postgres.lexing import must_part, names_settings
 from migrate.postgres.session import Readable
 from migrate.postgres.sweep import may_stay
 from migrate.refusals import PooledSessionState
@@ -34,6 +35,13 @@ class Batch(NamedTuple):
         """Whether it is one statement."""
         return len(self.statements) == 1 and self.statements[0].many == 1
 
+    @property
+    def ends_savepoints(self) -> bool:
+        """Whether a savepoint of the file's may end in it, and any made later with it."""
+        return any(
+            s.words[:1] in {("ROLLBACK",), ("RELEASE",)} for s in self.statements
+        )
+
 
 def text_of(batch: Batch) -> bytes:
     """Join the statements; each ends with a semicolon, or with the newline before one."""
@@ -54,6 +62,11 @@ def opened(script: Script) -> Iterator[tuple[Iterator[Statement], Splitter | Non
     with open_file(script.migration.path) as stream:
         splitter = Splitter(stream, script.migration.file, runs=True)
         yield iter(splitter), splitter
+
+
+def may_be_whole(batch: Batch) -> bool:
+    """Whether it may share its message with the end of the transaction."""
+    return batch.data is None and not must_part(batch.statements)
 
 
 def batches(
@@ -119,4 +132,4 @@ def _is_small(script: Script) -> bool:
     rescanned = any(s.rescan or s.copy for s in script.held)
     # What ends a LISTEN counts only when the transaction after it has ended.
     stays = may_stay(texts) or b"listen" in texts
-    return not (rescanned or stays)
+    return not (rescanned or stays or names_settings(texts))

@@ -153,6 +153,13 @@ class Session:
         """The server's version for people: ``PostgreSQL 18.4``."""
         return f"PostgreSQL {self._connection.info.parameter_status('server_version')}"
 
+    def reported(self, setting: str) -> str:
+        """Return a setting that the server tells with each change; ask nothing.
+
+        Empty where a pooler keeps it to itself.
+        """
+        return self._connection.info.parameter_status(setting) or ""
+
     @property
     def user(self) -> str:
         """The role that logged in."""

@@ -16,10 +16,11 @@ import psycopg2
 
 from migrate import classify
 from migrate.classify import Alone, Control, Redo
-from migrate.events import CheckPassed, Notice, Progress, Resuming, Retrying
+from migrate.events import CheckPassed, Notice, Progress, Resuming
 from migrate.faults import (
     CheckFailed,
     EditedMidway,
+    HiddenSetting,
     Interrupted,
     InvalidIndex,
     LockReleased,
@@ -27,8 +28,8 @@ from migrate.faults import (
     StoppedMidway,
 )
 from migrate.migration import Script
-from migrate.places import apart
-from migrate.postgres import debris
+from migrate.places import NOWHERE, apart
+from migrate.postgres import debris, lexing
 from migrate.postgres.batches import Batch, opened, refuse_session_state, text_of
 from migrate.postgres.checks import run_aside
 from migrate.postgres.diagnose import (
@@ -38,7 +39,7 @@ from migrate.postgres.diagnose import (
     statement_failed,
 )
 from migrate.postgres.history import REFUSALS
-from migrate.postgres.pauses import pause_s
+from migrate.postgres.pauses import let_others_pass
 from migrate.postgres.session import OWN_PATH
 from migrate.postgres.sql import literal
 from migrate.postgres.sweep import RESET
@@ -46,7 +47,8 @@ from migrate.postgres.work import Work
 from migrate.statements import Splitter, Statement
 
 _STOPS = (
-    *(StatementFailed, CheckFailed, Interrupted, InvalidIndex, LockReleased),
+    *(StatementFailed, CheckFailed, HiddenSetting),
+    *(Interrupted, InvalidIndex, LockReleased),
     *REFUSALS,
 )
 _UNLIMITED = "SELECT pg_catalog.set_config('lock_timeout', '0', false)"
@@ -90,6 +92,7 @@ class Stepper:
         self._at_work: dict[str, Any] | None = None
         self._floor = 0
         self._removes = False
+        self._last: Statement | None = None
         directives = script.directives
         self._limits = work.limits(
             directives.lock_timeout_ms, directives.statement_timeout_ms
@@ -171,8 +174,10 @@ class Stepper:
         self._removes = self._removes or debris.may_remove(statement)
         if self._number <= self._done:
             self._pass(statement)
+            self._last = statement
             return
         self._work.stop.check(self._file)
+        self.look(statement)
         kind = classify.control(statement)
         if self._work.session.in_transaction or kind is not Control.NONE:
             self._in_own_transaction(statement, kind, splitter)
@@ -182,8 +187,7 @@ class Stepper:
             self._with_progress(statement, splitter)
         for text in self._work.session.take_notices():
             self._work.tell(Notice(file=self._file, text=text))
-        total = self._script.statements
-        self._work.tell(Progress("statements", self._number, total))
+        self._work.tell(Progress("statements", self._number, self._script.statements))
 
     def _pass(self, statement: Statement) -> None:
         """A statement of an earlier run: unchanged, and only its settings count now."""
@@ -220,11 +224,18 @@ class Stepper:
             self._advance()
             return
         text = text_of(Batch((statement,)))
-        whole = head + text + b"\n" + tail
+
+        def send() -> None:
+            # Not kept where what follows would have to be refused.
+            looked = lexing.names_settings(text)
+            end = b"" if looked else b"\n" + tail
+            self.run(head + text + end, statement, before=head)
+            if looked:
+                self.look(statement)
+                self.run(tail)
+
         try:
-            self._retrying(
-                lambda: self.run(whole, statement, before=head), self._work.lock_tries
-            )
+            self._retrying(send, self._work.lock_tries)
         except StatementFailed as failure:
             if failure.sqlstate not in NO_ACTIVE_TRANSACTION:
                 raise
@@ -286,19 +297,8 @@ class Stepper:
                 if failure.sqlstate not in RETRIED or attempt >= tries:
                     raise
                 work.session.roll_back()
-                pause = pause_s(attempt)
-                work.tell(
-                    Retrying(
-                        file=self._file,
-                        attempt=attempt,
-                        tries=tries,
-                        pause_ms=pause * 1000,
-                        reason=failure.message,
-                        blockers=work.watch.blockers,
-                    )
-                )
+                let_others_pass(work, self._file, attempt, failure.message)
                 attempt += 1
-                work.stop.pause(pause, self._file)
                 debris.remove(work, self._at_work)
             else:
                 return
@@ -308,6 +308,14 @@ class Stepper:
         self.run(b"BEGIN; " + self._progress(things) + b"COMMIT")
         self._at_work = None
         self._advance()
+
+    def look(self, following: Statement) -> None:
+        """Refuse to go on where the statement before changed where strings end.
+
+        Raises `HiddenSetting`.
+        """
+        lexing.refuse_unseen(self._work.session, self._file, self._last)
+        self._last = following
 
     def _advance(self) -> None:
         """Count the statement: the server has answered that it, and its record, are done."""
@@ -353,18 +361,14 @@ class Stepper:
                 self._work.session.run(message)
         except psycopg2.Error as error:
             found = self._work.diagnose(error, self._file)
-            if statement is None:
-                statement = Statement(b"", 0, 1, 1, (), False, False)  # noqa: FBT003
             at = (found.position or 1) - (len(before.decode()) if found.position else 0)
-            raise self._failure(found, statement, max(at, 1)) from error
+            raise self._failure(found, statement or NOWHERE, max(at, 1)) from error
 
     def _failure(
         self, found: Diagnosis, statement: Statement, character: int
     ) -> StatementFailed:
-        blockers = self._work.watch.blockers
-        note = ""
-        if blockers and found.sqlstate in RETRIED:
-            note = "blocked by " + "; ".join(blockers)
         return statement_failed(
-            found, self._file, statement, character=character, note=note
+            *(found, self._file, statement),
+            character=character,
+            note=self._work.blamed(found),
         )

@@ -17,8 +17,16 @@ import psycopg2
 from migrate.events import CheckPassed, Notice, Progress
 from migrate.faults import CheckFailed, Interrupted, StatementFailed
 from migrate.migration import Script
-from migrate.places import apart, within
-from migrate.postgres.batches import Batch, batches, bundled, opened, text_of
+from migrate.places import NOWHERE, apart, within
+from migrate.postgres import lexing
+from migrate.postgres.batches import (
+    Batch,
+    batches,
+    bundled,
+    may_be_whole,
+    opened,
+    text_of,
+)
 from migrate.postgres.checks import read_checks, run_check
 from migrate.postgres.diagnose import (
     DENIED,
@@ -30,7 +38,7 @@ from migrate.postgres.diagnose import (
     statement_failed,
 )
 from migrate.postgres.pauses import let_others_pass
-from migrate.postgres.session import OWN_PATH, Readable
+from migrate.postgres.session import OWN_PATH
 from migrate.postgres.sweep import CLEAN, RESET, SETTLE, sweep
 from migrate.postgres.traits import Traits
 from migrate.postgres.work import Work
@@ -65,8 +73,8 @@ def apply_together(
 
     ``opening`` is SQL to begin with; ``entering`` is told each file's name. Lock
     timeouts, deadlocks and serialization failures are retried as a whole, after a pause
-    with jitter. Raises `StatementFailed`, `CheckFailed`, `Interrupted`, and
-    `ConnectionLost` when the session is gone. Whatever it raises, no transaction of ours
+    with jitter. Raises `StatementFailed`, `HiddenSetting`, `CheckFailed`, `Interrupted`,
+    and `ConnectionLost` when the session is gone. Whatever it raises, no transaction of ours
     is left open.
     """
     careful, attempt = False, work.tried + 1
@@ -181,6 +189,7 @@ class _Carrier:
         self._ending = ending
         self._careful = careful
         self._traits = Traits()
+        self._last: Statement | None = None  # that was sent alone
 
     def carry_out(self) -> None:
         """Send everything; raises what `apply_together` documents."""
@@ -191,7 +200,7 @@ class _Carrier:
             # Looking past a COPY would skip its data.
             second = next(rest, None) if first and first.data is None else None
             whole = whole and second is None
-            if whole and first and first.data is None:
+            if whole and first and may_be_whole(first):
                 self._send_whole(first)
                 return
             if self._opening:
@@ -221,7 +230,8 @@ class _Carrier:
         """Return the one message that applies and records the migration."""
         text = text_of(Batch(statements))
         self._traits.add(statements, text)
-        tail = f"\n{SETTLE}{OWN_PATH}{self._record_sql()}"
+        unseen = lexing.guard(statements, text)
+        tail = f"\n{unseen}{SETTLE}{OWN_PATH}{self._record_sql()}"
         return self._opening.encode() + text + tail.encode()
 
     def _send_whole(self, batch: Batch) -> None:
@@ -240,13 +250,14 @@ class _Carrier:
 
     def _send(self, batch: Batch, *, protected: bool) -> None:
         """One batch of several; ``protected``: a failure leaves the earlier ones standing."""
+        lexing.refuse_unseen(self._work.session, self._file, self._last)
         text = text_of(batch)
         self._traits.add(batch.statements, text)
-        if batch.data is not None:
-            self._send_copy(batch.statements[0], batch.data)
-        elif self._careful or batch.single:
+        if self._careful or batch.single or lexing.must_part(batch.statements):
             self._send_singly(batch)
         else:
+            encoding = lexing.encoding(self._work.session)
+            protected = protected and not batch.ends_savepoints
             head = _SAVEPOINT if protected else b""
             try:
                 self._work.session.run(head + text + (_RELEASE if protected else b""))
@@ -259,22 +270,25 @@ class _Carrier:
                         raise
                 self._work.session.run("ROLLBACK TO SAVEPOINT migrate_batch")
                 self._send_singly(batch)
+            self._last = batch.statements[-1]
+            # Sent one by one they are read as psql's are, or refused at their place.
+            if lexing.strayed(self._work.session, self._last, encoding):
+                raise Unlocated
         self.tell_notices()
 
     def _send_singly(self, batch: Batch) -> None:
+        session = self._work.session
         for statement in apart(batch.statements):
+            lexing.refuse_unseen(session, self._file, self._last)
             try:
-                self._work.session.run(statement.text)
+                if batch.data is None:
+                    session.run(statement.text)
+                else:
+                    session.copy(statement.text, batch.data, self._tell_bytes)
             except psycopg2.Error as error:
                 found = self._work.diagnose(error, self._file)
                 raise self._failure(found, statement, found.position or 1) from error
-
-    def _send_copy(self, statement: Statement, data: Readable) -> None:
-        try:
-            self._work.session.copy(statement.text, data, self._tell_bytes)
-        except psycopg2.Error as error:
-            found = self._work.diagnose(error, self._file)
-            raise self._failure(found, statement, found.position or 1) from error
+            self._last = statement
 
     def _settle(self) -> None:
         """End the file's influence, deferred constraints included."""
@@ -327,7 +341,7 @@ class _Carrier:
             raise self._own_failure(found) from error
 
     def _own_failure(self, found: Diagnosis) -> Exception:
-        place = Statement(b"", 0, 1, 1, (), False, False)  # noqa: FBT003
+        place = NOWHERE
         if last := self._traits.last:
             *_, place = apart([last])
         note = "it failed while the migration was being recorded or committed"
@@ -360,9 +374,7 @@ class _Carrier:
     def _failure(
         self, found: Diagnosis, statement: Statement, character: int, note: str = ""
     ) -> Exception:
-        blockers = self._work.watch.blockers
-        if found.sqlstate in RETRIED and blockers:
-            note = "blocked by " + "; ".join(blockers)
+        note = self._work.blamed(found) or note
         failure = statement_failed(
             found, self._file, statement, character=character, note=note
         )

@@ -4,7 +4,13 @@ Called by the worker, for ``rollback``. One transaction where that can be; where
 statement by statement, and nothing counts them: another try begins at the first.
 """
 
-from migrate.faults import Interrupted, SessionLost, StatementFailed, StoppedMidway
+from migrate.faults import (
+    HiddenSetting,
+    Interrupted,
+    SessionLost,
+    StatementFailed,
+    StoppedMidway,
+)
 from migrate.migration import Mode, Script
 from migrate.places import apart
 from migrate.postgres.batches import opened
@@ -14,6 +20,8 @@ from migrate.postgres.traits import Traits
 from migrate.postgres.transaction import apply_together
 from migrate.postgres.work import Work
 from migrate.refusals import ConnectionLost
+
+_AT_FAULT = (StatementFailed, HiddenSetting)
 
 
 def undo(work: Work, script: Script) -> None:
@@ -40,16 +48,17 @@ def _undo_stepwise(work: Work, script: Script) -> None:
     try:
         with opened(script) as (statements, _):
             for number, statement in enumerate(apart(statements), start=1):
+                stepper.look(statement)
                 stepper.run(statement.text, statement)
                 if not work.session.in_transaction:  # else a failure takes it back
                     done = number
-    except (StatementFailed, Interrupted, ConnectionLost) as failure:
+    except (*_AT_FAULT, Interrupted, ConnectionLost) as failure:
         raise StoppedMidway(
             failure=str(failure),
             done=done,
             total=script.statements,
             version=script.migration.version,
-            at_fault=isinstance(failure, StatementFailed),
+            at_fault=isinstance(failure, _AT_FAULT),
             undo=script.migration.file,
         ) from failure
     finally:

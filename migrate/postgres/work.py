@@ -15,7 +15,13 @@ from migrate.migration import Script
 from migrate.postgres import lock
 from migrate.postgres.acknowledged import Acknowledged
 from migrate.postgres.catalog import Identity, Recorder
-from migrate.postgres.diagnose import CANCELED, DENIED, Diagnosis, diagnose
+from migrate.postgres.diagnose import (
+    CANCELED,
+    DENIED,
+    RETRIED,
+    Diagnosis,
+    diagnose,
+)
 from migrate.postgres.history import REFUSALS, History
 from migrate.postgres.lease import LOST
 from migrate.postgres.session import Limits, Session
@@ -77,6 +83,12 @@ class Work(NamedTuple):
         if found.sqlstate == CANCELED and self.stop.signal:
             raise Interrupted(signal=self.stop.signal, file=file) from error
         return found
+
+    def blamed(self, found: Diagnosis) -> str:
+        """Return who kept the statement from what it waited for, or nothing."""
+        blockers = self.watch.blockers
+        known = blockers and found.sqlstate in RETRIED
+        return "blocked by " + "; ".join(blockers) if known else ""
 
     def sweep(self) -> None:
         """Leave nothing of a file in the session; one that is gone keeps nothing."""

@@ -114,6 +114,9 @@ SAMPLES: list[ExplainedError] = [
         reason="role app lacks INSERT on table public.schema_migrations",
         cure="GRANT INSERT ON public.schema_migrations TO app;",
     ),
+    faults.HiddenSetting(
+        file=EMAIL, line=3, setting="standard_conforming_strings", value="off"
+    ),
     faults.LockReleased(file=EMAIL),
     faults.LeaseLost(file=EMAIL),
     faults.StoppedMidway(

@@ -98,6 +98,20 @@ def test_anything_else_ends_a_run(between):
     assert {1} == {one.many for one in Splitter(io.BytesIO(script), "a", runs=True)}
 
 
+def test_rows_know_how_strings_end_in_their_file():
+    """As it was set above them; what has a string there is in no run."""
+    rows = [b"INSERT INTO t VALUES (1);", b"INSERT INTO t VALUES (2);"]
+    quoted = [rb"INSERT INTO t VALUES ('a\'); b');", rb"INSERT INTO t VALUES ('\'');"]
+    script = b"SET standard_conforming_strings = off;\n" + b"\n".join(rows + quoted)
+
+    setting, run, *others = Splitter(io.BytesIO(script), "a.sql", runs=True)
+    found = [setting, *apart([run])]
+
+    assert rows == [one.text for one in found[1:]]
+    assert quoted == [one.text for one in others]
+    assert {False} == {one.standard for one in [*found, *others]}
+
+
 def test_a_run_has_an_end():
     """A message holds several, and memory one: however many rows there are."""
     script = b"INSERT INTO t VALUES (1);\n" * 20_000
