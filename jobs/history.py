@@ -126,11 +126,14 @@ def versions(payload: Mapping[str, Any] | None) -> tuple[str, ...]:
         return ()
     fields = payload.get("fields")
     done = fields.get("done") if isinstance(fields, Mapping) else None
-    return tuple(
+    named = tuple(
         str(one["version"])
         for one in (done or ())
         if isinstance(one, Mapping) and "version" in one
     )
+    cut = fields.get("cut") if isinstance(fields, Mapping) else None
+    more = cut.get("done") if isinstance(cut, Mapping) else None
+    return (*named, f"and {more} more") if more else named
 
 
 def _of_build(build: Build) -> Run:

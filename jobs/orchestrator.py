@@ -393,7 +393,7 @@ def _end(
             steps=build.steps if build else (),
             build_id=build.id if build else who.build_id,
             execution=execution,
-            done=len(outcome.done) if outcome else None,
+            done=outcome.applied if outcome else None,
             message=outcome.message if outcome else "",
         )
     )

@@ -70,8 +70,12 @@ class StatementFailed(_QuotesSql, Failed):
             )
         return f"correct {self.file} and run rollback again" if undoes else self.hint
 
+    def shown(self) -> tuple[str, int]:
+        """Return what is shown of the source line, and where in it the place is."""
+        return _around(self.source, self.column - 1)
+
     def __str__(self) -> str:
-        shown, at = _around(self.source, self.column - 1)
+        shown, at = self.shown()
         lead = "".join("\t" if c == "\t" else " " for c in shown[:at])
         lines = [
             f"{self.file}:{self.line}:{self.column}: {self.message} (SQLSTATE {self.sqlstate})",

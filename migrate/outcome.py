@@ -4,6 +4,8 @@ Made by the runner, printed by `render`; to and from JSON without loss.
 """
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from migrate.errors import ExitCode
@@ -34,6 +36,13 @@ class Outcome(NamedTuple):
     left_out: tuple[
         str, ...
     ] = ()  # of a dry run: what cannot be tried in one transaction
+    #: How many of a list's last entries its line had no room for, by the list's name.
+    cut: Mapping[str, int] = MappingProxyType({})
+
+    @property
+    def applied(self) -> int:
+        """How many were carried out, those that are not listed included."""
+        return len(self.done) + self.cut.get("done", 0)
 
     def to_json(self) -> str:
         """Return one line of JSON."""
@@ -42,6 +51,8 @@ class Outcome(NamedTuple):
             "exit_code": int(self.exit_code),
             "done": [d._asdict() for d in self.done],
         }
+        if cut := value.pop("cut"):
+            value["cut"] = dict(cut)
         return json.dumps(value, ensure_ascii=False)
 
     @classmethod
@@ -58,6 +69,8 @@ class Outcome(NamedTuple):
             value["not_tried"] = tuple(value["not_tried"])
             # An older release says nothing about it.
             value["left_out"] = tuple(value.get("left_out", ()))
+            cut = value.get("cut") or {}
+            value["cut"] = {name: int(cut[name]) for name in cut}
             # A newer release may have added fields: they are left out.
             return cls(**{k: v for k, v in value.items() if k in cls._fields})
         except (KeyError, TypeError, AttributeError) as error:

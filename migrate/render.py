@@ -18,9 +18,12 @@ from migrate import events
 from migrate.duration import readable
 from migrate.errors import ExitCode, ExplainedError
 from migrate.events import Event
+from migrate.faults import StatementFailed
 from migrate.outcome import SCHEMA, Outcome
 
 RULE = "=" * 60
+#: Cloud Logging takes 256 KiB an entry, what the platform adds included.
+_LINE_BYTES = 128 << 10
 _SEVERITIES = {
     events.Retrying: "WARNING",
     events.Blocked: "WARNING",
@@ -273,6 +276,8 @@ class JsonListener:
     def error(self, error: ExplainedError) -> None:
         """Tell an error."""
         fields = {k: v for k, v in vars(error).items() if not k.startswith("_")}
+        if isinstance(error, StatementFailed):
+            fields["source"], _ = error.shown()
         self._line("ERROR", explain(error), "Error", {"code": error.code, **fields})
 
     def refused(self, error: ExplainedError, duration_ms: float = 0.0) -> None:
@@ -324,4 +329,31 @@ class JsonListener:
             value["logging.googleapis.com/labels"] = self._labels
         if self._trace:
             value["logging.googleapis.com/trace"] = self._trace
-        return json.dumps(value, ensure_ascii=False, default=str)
+        return _fitted(value)
+
+
+def _fitted(value: Mapping[str, Any]) -> str:
+    """Return the line; where it is too long, with its long texts and lists cut."""
+    line = json.dumps(value, ensure_ascii=False, default=str)
+    most = _LINE_BYTES
+    while len(line.encode(errors="replace")) > _LINE_BYTES and most:
+        most //= 2
+        line = json.dumps(_cut(value, most), ensure_ascii=False, default=str)
+    return line
+
+
+def _cut(value: Any, most: int) -> Any:
+    """Cut texts to so many characters and lists to an eighth as many; say what is gone."""
+    if isinstance(value, str) and len(value) > most:
+        return f"{value[:most]}… ({len(value)} characters)"
+    if isinstance(value, list | tuple):
+        return [_cut(one, most) for one in value[: most // 8]]
+    if isinstance(value, Mapping):
+        over = {
+            key: len(one) - most // 8
+            for key, one in value.items()
+            if isinstance(one, list | tuple) and len(one) > most // 8
+        }
+        kept = {key: _cut(one, most) for key, one in value.items()}
+        return kept | ({"cut": over} if over else {})
+    return value

@@ -101,7 +101,10 @@ def test_what_was_applied_comes_from_the_engines_last_line():
     """By build; a line that is no end marker names nothing."""
     end = {"event": "End", "fields": {"done": [{"version": "0001"}, {"odd": 1}]}}
 
+    short = {"done": [{"version": "0001"}], "cut": {"done": 7, "not_tried": 2}}
+
     assert ("0001",) == versions(end)
+    assert ("0001", "and 7 more") == versions({"event": "End", "fields": short})
     assert ("0001",) == rows([a_build()], [], {"b1": versions(end)})[0].applied
     assert () == versions(None)
     assert () == versions({"event": "Applied", "fields": {"done": [{"version": "1"}]}})
