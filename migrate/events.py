@@ -90,7 +90,11 @@ class HistoryUpgraded(Fact):
 
 
 class Executing(Fact):
-    """A migration begins."""
+    """A migration begins.
+
+    Of those that share a message the first when it is sent, the next when the answer is
+    there; one that was not reached is not told.
+    """
 
     version: str
     name: str
@@ -117,7 +121,10 @@ class Progress(Fact):
 
 
 class Blocked(Fact):
-    """A statement waits for a lock that others hold."""
+    """A statement waits for a lock that others hold.
+
+    ``file`` is ``FIRST to LAST`` where several share a message and a transaction.
+    """
 
     file: str
     blockers: tuple[str, ...]
@@ -135,7 +142,10 @@ class Retrying(Fact):
 
 
 class Notice(Fact):
-    """The server said something while a migration ran."""
+    """The server said something while a migration ran.
+
+    ``file`` is ``FIRST to LAST`` where several shared a message: it does not say of which.
+    """
 
     file: str
     text: str
@@ -162,12 +172,15 @@ class CheckPassed(Fact):
 
 
 class Applied(Fact):
-    """A migration is applied and recorded; one of ``total`` in this run."""
+    """A migration is applied and recorded; one of ``total`` in this run.
+
+    No ``duration_ms``: it shared a transaction with others.
+    """
 
     version: str
     name: str
     file: str
-    duration_ms: float
+    duration_ms: float | None
     total: int
 
 

@@ -111,6 +111,12 @@ def newest(migrations: Sequence[Migration]) -> str:
     return max(numbers, key=int, default="none")
 
 
+def span(scripts: Sequence[Script]) -> str:
+    """Return the file's name, or of several the first and the last: ``a.sql to b.sql``."""
+    first, last = scripts[0].migration.file, scripts[-1].migration.file
+    return first if len(scripts) == 1 else f"{first} to {last}"
+
+
 def order(version: str) -> tuple[int, int, str]:
     """Return the sort key of a version: numbers as numbers, repeatables last, by name."""
     if version.isdigit():

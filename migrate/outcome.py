@@ -15,11 +15,14 @@ SCHEMA = 1
 
 
 class Done(NamedTuple):
-    """One migration that was carried out."""
+    """One migration that was carried out.
+
+    No ``duration_ms``: it shared a transaction with others.
+    """
 
     version: str
     name: str
-    duration_ms: float
+    duration_ms: float | None
 
 
 class Outcome(NamedTuple):

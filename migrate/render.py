@@ -76,7 +76,9 @@ def _executing(event: events.Executing) -> str:
 def _applied(event: events.Applied) -> str:
     if event.total == 1:
         return "[Migration] ✓ Migration executed successfully"
-    return f"[Migration] ✓ {event.file} ({readable(event.duration_ms)})"
+    spent = event.duration_ms
+    took = "" if spent is None else f" ({readable(spent)})"
+    return f"[Migration] ✓ {event.file}{took}"
 
 
 def _retrying(event: events.Retrying) -> str:
@@ -90,6 +92,12 @@ def _retrying(event: events.Retrying) -> str:
 def _blocked(event: events.Blocked) -> str:
     head = f"[Migration] {event.file} waits for a lock"
     return "\n".join([head, *(f"  blocked by {b}" for b in event.blockers)])
+
+
+def _notice(event: events.Notice) -> str:
+    # Of one file: it stands below the line that the file begins with.
+    said_by = f"{event.file}: " if " to " in event.file else ""
+    return f"  {said_by}{event.text}"
 
 
 def _progress(event: events.Progress) -> str:
@@ -139,7 +147,7 @@ _WORDS: Mapping[type, Callable[[Any], str] | None] = {
     events.Progress: None,
     events.Blocked: _blocked,
     events.Retrying: _retrying,
-    events.Notice: lambda e: f"  {e.text}",
+    events.Notice: _notice,
     events.DebrisRemoved: lambda e: (
         f"[Migration] Dropped INVALID index {e.name}, left by an interrupted run"
     ),

@@ -17,7 +17,8 @@ from migrate.parse import parse_script
 from migrate.postgres import lease, lock
 from migrate.postgres.access import Access
 from migrate.postgres.catalog import conditions
-from migrate.postgres.worker import Worker, tool_version
+from migrate.postgres.version import tool_version
+from migrate.postgres.worker import Worker
 from migrate.refusals import NothingToRepair, NothingToUndo
 from migrate.runner import Reading, read, refuse_drift
 from migrate.source import open_file

@@ -231,12 +231,11 @@ class _Run:
         self._facts = facts
         self.done: list[Done] = []
         self.tried = 0
+        self._begun = 0
 
     def carry_out(self, group: Sequence[Script]) -> None:
         """Apply a group; in the account as done is what the server has committed."""
-        for script in group:
-            self.tried += 1
-            self._worker.tell(_executing(script, self.tried, len(self._scripts)))
+        self.tried += len(group)
         if self._manner is Manner.SEPARATE and len(group) > 1:
             self._bundle(group)
         else:
@@ -248,16 +247,20 @@ class _Run:
         Unless the lock was lost on the way: then what is left is planned anew.
         """
         before = self.tried - len(group)
-        began, begun = time.monotonic(), 1
+        begun = 1
+        self._begin(before + 1)
         try:
             self._worker.carry_out_bundle(group)
         except (OutcomeUnknown, CommitLost):
             begun = len(group)  # nobody knows how far the server came
             raise
         finally:
-            applied = self._worker.bundle_done
+            spent = self._worker.spent
+            applied = len(spent)
             self.tried = before + min(applied + begun, len(group))
-            self._enter(group[:applied], began)
+            for number, script in enumerate(group[:applied], start=before + 1):
+                self._begin(number)
+                self._enter(script, spent[script.migration.version])
         for number, script in enumerate(group[applied:], start=applied + 1):
             if self._worker.relocked:
                 return
@@ -266,13 +269,28 @@ class _Run:
 
     def _together(self, group: Sequence[Script]) -> None:
         dry = self._manner is Manner.DRY
-        began = time.monotonic()
+        before, began = self.tried - len(group), time.monotonic()
+        numbers = {
+            s.migration.version: n for n, s in enumerate(group, start=before + 1)
+        }
         self._worker.carry_out(
             group,
             ending="ROLLBACK" if dry else "COMMIT",
             facts=self._facts if dry else None,
+            begins=lambda script: self._begin(numbers[script.migration.version]),
         )
-        self._enter(group, began)
+        self._begin(self.tried)
+        elapsed = (time.monotonic() - began) * 1000
+        for script in group:
+            # Of several in one transaction nobody measured each.
+            self._enter(script, elapsed if len(group) == 1 else None)
+
+    def _begin(self, until: int) -> None:
+        """Tell that the migrations up to a number have begun: each once, in order."""
+        for number in range(self._begun + 1, until + 1):
+            script = self._scripts[number - 1]
+            self._worker.tell(_executing(script, number, len(self._scripts)))
+        self._begun = max(self._begun, until)
 
     def untried(self) -> tuple[str, ...]:
         """Return the versions that were not begun; of one transaction, all are."""
@@ -287,15 +305,14 @@ class _Run:
         """Take from the account what the server has lost."""
         self.done = [done for done in self.done if done.version not in versions]
 
-    def _enter(self, group: Sequence[Script], began: float) -> None:
-        elapsed = (time.monotonic() - began) * 1000 / max(len(group), 1)
-        for script in group:
-            migration = script.migration
-            self.done.append(Done(migration.version, migration.name, round(elapsed, 1)))
-            if self._manner is not Manner.DRY:
-                total = len(self._scripts)
-                names = (migration.version, migration.name, migration.file)
-                self._worker.tell(Applied(*names, elapsed, total))
+    def _enter(self, script: Script, spent: float | None) -> None:
+        """Put a migration into the account, with the milliseconds it took, if known."""
+        migration = script.migration
+        rounded = None if spent is None else round(spent, 1)
+        self.done.append(Done(migration.version, migration.name, rounded))
+        if self._manner is not Manner.DRY:
+            names = (migration.version, migration.name, migration.file)
+            self._worker.tell(Applied(*names, spent, len(self._scripts)))
 
 
 def _decide_again(

@@ -22,6 +22,10 @@ _BATCH_BYTES = 1 << 18
 #: How many small migrations share a message, and what is small.
 _MOST = 16
 _SMALL_BYTES = 8 << 10
+#: What the server has something to say about: its notices name no place in a message, so
+#: such a file goes alone and they come under its name.
+_SPEAKING_VERBS = {("DO",), ("CALL",)}
+_SPEAKING = (b"exists", b"raise", b"notice", b"warning", b"inherits")
 
 
 class Batch(NamedTuple):
@@ -128,8 +132,13 @@ def _is_small(script: Script) -> bool:
         return False
     if migration.size > _SMALL_BYTES or migration.verify_path is not None:
         return False
+    if any(s.words[:1] in _SPEAKING_VERBS for s in script.held):
+        return False
     texts = b" ".join(s.text for s in script.held).lower()
+    if any(word in texts for word in _SPEAKING):
+        return False
     rescanned = any(s.rescan or s.copy for s in script.held)
     # What ends a LISTEN counts only when the transaction after it has ended.
     stays = may_stay(texts) or b"listen" in texts
-    return not (rescanned or stays or names_settings(texts))
+    cascades = b"cascade" in texts and (b"drop" in texts or b"truncate" in texts)
+    return not (rescanned or stays or cascades or names_settings(texts))

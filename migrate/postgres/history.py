@@ -5,7 +5,7 @@ Called by the runner, `transaction` and `stepwise`. Every statement stands in hi
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg2.errors
 
@@ -39,6 +39,10 @@ _FOREIGN = (
 REFUSALS = (HistoryRefused, PrivilegeMissing)
 
 
+#: By version: how many milliseconds a migration took by the server's clock, if it tells.
+Spent = dict[str, float | None]
+
+
 class Facts(NamedTuple):
     """What stands where the history should be, and what this role may do there."""
 
@@ -53,6 +57,11 @@ class Facts(NamedTuple):
     can_enter: bool = True  # USAGE of the schema
 
 
+def spent(rows: Sequence[Sequence[Any]]) -> Spent:
+    """Return (version, duration) as a mapping."""
+    return {version: None if ms is None else float(ms) for version, ms in rows}
+
+
 class History:
     """The history table of one schema in one session."""
 
@@ -63,6 +72,10 @@ class History:
         self.table = table
         self.qualified = f"{identifier(schema)}.{identifier(table)}"
         self._sql = named_statements("history.sql")
+
+    def seen_by(self, session: Session) -> "History":
+        """Return the same history in another session."""
+        return History(session, self.schema, self.table)
 
     def text(self, name: str, **values: object) -> str:
         """Return one named statement with the table's name, and the values, in it.
@@ -78,15 +91,23 @@ class History:
             return self._session.rows(self._sql[name].format(table=table), *values)
 
     def committed(self, scripts: Sequence[Script]) -> int:
-        """Return how many of the migrations are applied. Raises `REFUSALS`.
+        """Return how many of the migrations are applied. Raises `REFUSALS`."""
+        return len(self.spent(scripts))
+
+    def spent(self, scripts: Sequence[Script]) -> Spent:
+        """Return those of the migrations that are applied. Raises `REFUSALS`.
 
         None was when this run began; that another one did it, while this one had lost the
         lock, is as good.
         """
         versions = [script.migration.version for script in scripts]
         checksums = [script.migration.checksum for script in scripts]
-        ((count,),) = self.execute("committed", versions, checksums)
-        return int(str(count))
+        return spent(self.execute("committed", versions, checksums))
+
+    def begun(self, version: str) -> int | None:
+        """Return how many statements an unfinished migration has done. Raises `REFUSALS`."""
+        rows = self.execute("unfinished", version)
+        return int(str(rows[0][0])) if rows else None
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:

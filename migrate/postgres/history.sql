@@ -80,9 +80,13 @@ SELECT statements_done, statements_chain, at_work FROM {table}
  WHERE version = %s AND state IN ('running', 'failed');
 
 -- name: committed
--- Those of (versions, checksums) that are applied, by whichever run.
-SELECT count(*) FROM {table} WHERE state = 'applied'
+-- Those of (versions, checksums) that are applied, by whichever run, and how long each took.
+SELECT version, duration_ms FROM {table} WHERE state = 'applied'
    AND (version, checksum) IN (SELECT * FROM unnest(%s::text[], %s::text[]));
+
+-- name: spent
+-- Stands behind the last COMMIT of a message.
+SELECT version, duration_ms FROM {table} WHERE version = ANY ({versions}::text[]);
 
 -- name: begin
 INSERT INTO {table} (version, name, description, checksum, state, tool_version, build_id,

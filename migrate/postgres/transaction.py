@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 
 import psycopg2
 
-from migrate.events import CheckPassed, Notice, Progress
+from migrate.events import CheckPassed, Progress
 from migrate.faults import CheckFailed, Interrupted, StatementFailed
-from migrate.migration import Script
+from migrate.migration import Script, span
 from migrate.places import NOWHERE, apart, within
 from migrate.postgres import lexing
 from migrate.postgres.batches import (
@@ -67,11 +67,11 @@ def apply_together(
     ending: str,
     *,
     opening: str = "",
-    entering: Callable[[str], None] = lambda _: None,
+    entering: Callable[[Sequence[Script]], None] = lambda _: None,
 ) -> None:
     """Apply the migrations in one transaction that ends with ``ending``.
 
-    ``opening`` is SQL to begin with; ``entering`` is told each file's name. Lock
+    ``opening`` is SQL to begin with; ``entering`` is told what each message holds. Lock
     timeouts, deadlocks and serialization failures are retried as a whole, after a pause
     with jitter. Raises `StatementFailed`, `HiddenSetting`, `CheckFailed`, `Interrupted`,
     and `ConnectionLost` when the session is gone. Whatever it raises, no transaction of ours
@@ -83,6 +83,7 @@ def apply_together(
             if careful:  # what rolling back leaves of an earlier attempt
                 work.session.run(sweep(work.key))
                 work.recorder.prepare_again()
+                work.session.take_notices()  # what is sent again says it again
             try:
                 with work.watch.over(work.session):
                     _attempt(work, scripts, ending, opening, entering, careful=careful)
@@ -122,14 +123,14 @@ def _attempt(
     scripts: Sequence[Script],
     ending: str,
     opening: str,
-    entering: Callable[[str], None],
+    entering: Callable[[Sequence[Script]], None],
     *,
     careful: bool,
 ) -> None:
     # A dry run is made to be read: there each file's notices come under its own name.
     singly = careful or ending != "COMMIT"
     for group in [[script] for script in scripts] if singly else bundled(scripts):
-        entering(group[0].migration.file)
+        entering(group)
         with work.history.explained():
             work.recorder.get_ready()
         carriers = []
@@ -142,18 +143,24 @@ def _attempt(
                 _Carrier(work, script, opening=head, ending=tail, careful=careful)
             )
         if len(carriers) == 1:
-            carriers[0].carry_out()
+            try:
+                carriers[0].carry_out()
+            except (StatementFailed, CheckFailed):
+                work.tell_notices(span(group))
+                raise
         else:
-            _send_bundle(work, carriers)
+            _send_bundle(work, carriers, group)
 
 
-def _send_bundle(work: Work, carriers: Sequence["_Carrier"]) -> None:
+def _send_bundle(
+    work: Work, carriers: Sequence["_Carrier"], scripts: Sequence[Script]
+) -> None:
     """Send small files in one message; which of them failed is found in a careful try."""
     try:
         work.session.run(b"\n".join(carrier.alone() for carrier in carriers))
     except psycopg2.Error as error:
         raise carriers[0].unlocated(error) from error
-    carriers[-1].tell_notices()
+    work.tell_notices(span(scripts))
 
 
 def whole_message(work: Work, script: Script) -> bytes:
@@ -246,7 +253,7 @@ class _Carrier:
                 raise Unlocated from error
             raise self._located(found, batch, len(head)) from error
         self._swept()
-        self.tell_notices()
+        self._work.tell_notices(self._file)
 
     def _send(self, batch: Batch, *, protected: bool) -> None:
         """One batch of several; ``protected``: a failure leaves the earlier ones standing."""
@@ -274,7 +281,7 @@ class _Carrier:
             # Sent one by one they are read as psql's are, or refused at their place.
             if lexing.strayed(self._work.session, self._last, encoding):
                 raise Unlocated
-        self.tell_notices()
+        self._work.tell_notices(self._file)
 
     def _send_singly(self, batch: Batch) -> None:
         session = self._work.session
@@ -379,11 +386,6 @@ class _Carrier:
             found, self._file, statement, character=character, note=note
         )
         return _Retry(found, failure) if found.sqlstate in RETRIED else failure
-
-    def tell_notices(self) -> None:
-        """Tell what the server said meanwhile."""
-        for text in self._work.session.take_notices():
-            self._work.tell(Notice(file=self._file, text=text))
 
     def _tell_bytes(self, sent: int) -> None:
         size = self._script.migration.size

@@ -52,10 +52,13 @@ class Watch:
         stop: Stop,
         observer: Callable[[], Session],
         *,
-        on_blocked: Callable[[tuple[str, ...]], None],
+        on_blocked: Callable[[tuple[str, ...], Session], None],
         on_progress: Callable[[str, int, int], None] | None,
     ) -> None:
-        """Prepare; `start` begins. ``observer`` opens the second session."""
+        """Prepare; `start` begins. ``observer`` opens the second session.
+
+        ``on_blocked`` is given it as well, and may ask more of it.
+        """
         self._stop = stop
         self._open_observer = observer
         self._on_blocked = on_blocked
@@ -146,7 +149,7 @@ class Watch:
             pids = tuple(str(row[0]) for row in rows)
             if pids != self._told:
                 self._told = pids
-                self._on_blocked(found)
+                self._on_blocked(found, observer)
         else:
             self._told = ()
         if self._on_progress:

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import psycopg2
 
-from migrate.events import Listener
+from migrate.events import Listener, Notice
 from migrate.faults import Interrupted, LeaseLost, LockReleased, OutcomeUnknown
 from migrate.migration import Script
 from migrate.postgres import lock
@@ -89,6 +89,11 @@ class Work(NamedTuple):
         blockers = self.watch.blockers
         known = blockers and found.sqlstate in RETRIED
         return "blocked by " + "; ".join(blockers) if known else ""
+
+    def tell_notices(self, file: str) -> None:
+        """Tell what the server said since the last time: about a file, or a range."""
+        for text in self.session.take_notices():
+            self.tell(Notice(file=file, text=text))
 
     def sweep(self) -> None:
         """Leave nothing of a file in the session; one that is gone keeps nothing."""

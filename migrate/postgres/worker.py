@@ -5,8 +5,6 @@ migrations; resolves, by asking the server, what a lost session left undecided.
 """
 
 import contextlib
-import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -35,20 +33,21 @@ from migrate.faults import (
     StatementFailed,
     StoppedMidway,
 )
-from migrate.migration import Entry, Mode, Script
+from migrate.migration import Entry, Mode, Script, span
 from migrate.postgres import lease, lock
 from migrate.postgres.access import Access
 from migrate.postgres.acknowledged import Acknowledged
-from migrate.postgres.bundle import apply_bundle
+from migrate.postgres.bundle import apply_bundle, waiting
 from migrate.postgres.catalog import Eraser, Identity, Recorder
 from migrate.postgres.diagnose import ends_transactions
-from migrate.postgres.history import REFUSALS, Facts, History
+from migrate.postgres.history import REFUSALS, Facts, History, Spent
 from migrate.postgres.inventory import show_created
 from migrate.postgres.pauses import let_others_pass
 from migrate.postgres.session import Session
 from migrate.postgres.stepwise import apply_stepwise
 from migrate.postgres.transaction import apply_together
 from migrate.postgres.undoing import undo
+from migrate.postgres.version import tool_version
 from migrate.postgres.watch import Watch
 from migrate.postgres.work import Work
 from migrate.refusals import (
@@ -63,7 +62,6 @@ _RESOLVE_MS = 60_000
 #: What kept a question from being answered, and needs no cure but another run.
 _PASSES = (ServerUnreachable, ConnectionLost, LeaseLost, Interrupted)
 _Answer = TypeVar("_Answer")
-_PACKAGE = "cloudrun_migrate-"
 
 
 class Worker:
@@ -83,8 +81,12 @@ class Worker:
         self._stop = stop
         self.tell = tell
         self.failed_file = ""
-        self.bundle_done = 0
-        self._tried = 0
+        #: Of the last bundle: those that are applied, and how long each took.
+        self.spent: Spent = {}
+        self._tried, self._met = 0, ""
+        #: What the message on its way holds; ``_apart``: each commits by itself.
+        self._at_work, self._apart = tuple[Script, ...](), False
+        self._begins: Callable[[Script], None] = lambda _: None
         self.acknowledged = Acknowledged()
         #: Whether the lock was lost and taken again: then others may have worked meanwhile.
         self.relocked = False
@@ -95,7 +97,7 @@ class Worker:
         self._watch = Watch(
             stop,
             access.open_observer,
-            on_blocked=lambda found: tell(Blocked(self.failed_file, found)),
+            on_blocked=self._blocked,
             on_progress=lambda what, done, total: tell(Progress(what, done, total)),
         )
         self._watch.application_name = access.application_name
@@ -167,15 +169,24 @@ class Worker:
     # --- the work ---------------------------------------------------------------------
 
     def carry_out(
-        self, scripts: Sequence[Script], *, ending: str, facts: Facts | None = None
+        self,
+        scripts: Sequence[Script],
+        *,
+        ending: str,
+        facts: Facts | None = None,
+        begins: Callable[[Script], None],
     ) -> None:
         """Apply one non-transactional migration, or several in one transaction.
 
-        ``facts``: make or upgrade the history inside that transaction (a dry run). Raises
-        what `transaction` and `stepwise` raise, and when the session was lost what the
-        server says came of it.
+        ``facts``: make or upgrade the history inside that transaction (a dry run).
+        ``begins`` is told the first of each message. Raises what `transaction` and
+        `stepwise` raise, and when the session was lost what the server says came of it.
         """
-        self.failed_file = scripts[0].migration.file
+        self._begins = begins
+        self._entering(scripts[:1])
+        if self._met:
+            met, self._met = self._met, ""
+            let_others_pass(self._work(), self.failed_file, self._tried, met)
         own = scripts[0].directives.lock_timeout_ms
         self._watch.hurry(self._settings.lock_timeout if own is None else own)
         try:
@@ -193,31 +204,27 @@ class Worker:
             self.acknowledged.applied(s.migration.version for s in scripts)
 
     def carry_out_bundle(self, scripts: Sequence[Script]) -> None:
-        """Apply several small migrations; ``bundle_done`` counts those that are applied.
+        """Apply several small migrations; ``spent`` has those that are applied.
 
         Raises `SessionLost` when the session was lost before all of them were.
         """
         self.failed_file = scripts[0].migration.file
-        self.bundle_done = 0
+        self._at_work, self._apart, self.spent = tuple(scripts), True, {}
         self._watch.hurry(self._settings.lock_timeout)
         try:
-            self.bundle_done, met = apply_bundle(self._work(), scripts)
-            if met and self.bundle_done < len(scripts):
-                self._tried = 1
-                file = self.failed_file = scripts[self.bundle_done].migration.file
-                let_others_pass(self._work(), file, self._tried, met)
+            self.spent, met = apply_bundle(self._work(), scripts)
+            if met and len(self.spent) < len(scripts):
+                self._tried, self._met = 1, met
         except REFUSALS as refusal:
             raise self._unrecorded(refusal) from refusal
         except ConnectionLost as lost:
             files = tuple(s.migration.file for s in scripts)
-            self.bundle_done = self._ask(
-                files, lost, lambda: self._history.committed(scripts)
-            )
-            if self.bundle_done < len(scripts):
-                file = self.failed_file = scripts[self.bundle_done].migration.file
+            self.spent = self._ask(files, lost, lambda: self._history.spent(scripts))
+            if len(self.spent) < len(scripts):
+                file = self.failed_file = scripts[len(self.spent)].migration.file
                 raise SessionLost(file=file, reason=lost.reason) from lost
         finally:
-            done = scripts[: self.bundle_done]
+            done = scripts[: len(self.spent)]
             self.acknowledged.applied(s.migration.version for s in done)
 
     def _unrecorded(self, refusal: ExplainedError) -> RecordRefused:
@@ -273,8 +280,17 @@ class Worker:
         eraser = Eraser(self.session, self._history.qualified, self._identity)
         undo(self._work()._replace(recorder=eraser), script)
 
-    def _entering(self, file: str) -> None:
-        self.failed_file = file
+    def _entering(self, scripts: Sequence[Script]) -> None:
+        self.failed_file = scripts[0].migration.file
+        self._at_work, self._apart = tuple(scripts), False
+        self._begins(scripts[0])
+
+    def _blocked(self, blockers: tuple[str, ...], observer: Session) -> None:
+        """Tell which file waits, as exactly as can be known. Called by the watch."""
+        file = span(self._at_work) if self._at_work else self.failed_file
+        if self._apart:
+            file = waiting(self._history.seen_by(observer), self._at_work)
+        self.tell(Blocked(file, blockers))
 
     def entries(self) -> list[Entry]:
         """Return what the history says now."""
@@ -338,8 +354,7 @@ class Worker:
         Raises `OutcomeUnknown` if nobody answers, `CommitLost` if another server does.
         """
         self.tell(Resolving(file=self.failed_file, reason=lost.reason))
-        wait_ms = max(self._settings.wait, _RESOLVE_MS)
-        until = time.monotonic() + wait_ms / 1000
+        until = time.monotonic() + max(self._settings.wait, _RESOLVE_MS) / 1000
         while True:
             left_ms = max(round((until - time.monotonic()) * 1000), 0)
             try:
@@ -357,8 +372,8 @@ class Worker:
                 # This session may be lost as the first one was.
                 if isinstance(error, ConnectionLost) and left_ms:
                     continue
-                file, reason = ", ".join(files), str(error)
                 cure = "" if isinstance(error, _PASSES) else error.advice()
+                file, reason = ", ".join(files), str(error)
                 raise OutcomeUnknown(file=file, reason=reason, cure=cure) from lost
 
     def _compare(self, lost: ConnectionLost) -> None:
@@ -370,19 +385,4 @@ class Worker:
         """Return how many statements the history has of it; -1: all; None: nothing."""
         if self._history.committed(scripts) == len(scripts):
             return -1
-        rows = self._history.execute("unfinished", scripts[-1].migration.version)
-        return int(str(rows[0][0])) if rows else None
-
-
-def tool_version() -> str:
-    """Return the version of this package, as installed.
-
-    Read from the name of the directory that says so: importlib.metadata would take longer
-    to load than everything else that is ours.
-    """
-    for place in sys.path:
-        with contextlib.suppress(OSError):
-            for name in os.listdir(place or "."):
-                if name.startswith(_PACKAGE) and name.endswith(".dist-info"):
-                    return name.removeprefix(_PACKAGE).removesuffix(".dist-info")
-    return "0+unknown"
+        return self._history.begun(scripts[-1].migration.version)

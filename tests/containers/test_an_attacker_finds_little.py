@@ -149,7 +149,7 @@ def test_the_image_says_what_it_is_and_starts_python_as_nobody(engine):
 
 def test_the_history_knows_the_version_at_work(engine, runner_image):
     """The image says which version of the package it holds, as an installation would."""
-    ask = "from migrate.postgres.worker import tool_version; print(tool_version())"
+    ask = "from migrate.postgres.version import tool_version; print(tool_version())"
 
     said = engine.must("run", "--rm", "--entrypoint=python", runner_image, "-c", ask)
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from migrate.postgres.worker import tool_version
+from migrate.postgres.version import tool_version
 
 PLATFORM = {
     "BUILD_ID": "8f1c2d3e-build",
