@@ -26,7 +26,11 @@ ALLOWED = (
     "migrate/",
     "migrations/",
 )
-_LEFT_OUT = frozenset({"__pycache__", ".DS_Store", ".mypy_cache", ".ruff_cache"})
+#: What the machine leaves beside them, and what of `jobs` only works in a checkout.
+_LEFT_OUT = frozenset(
+    {"__pycache__", ".DS_Store", ".mypy_cache", ".ruff_cache"}
+    | {"rehearsal.py", "bootstrap.py", "provision.py"}
+)
 _PLAIN, _PROGRAM = 0o644, 0o755
 
 
