@@ -215,7 +215,7 @@ class _Carrier:
             for batch in itertools.chain(filter(None, (first, second)), rest):
                 self._send(batch, protected=batch is not first)
                 self._tell_progress()
-        self._settle()
+        self._run_own(SETTLE)  # deferred constraints speak while the file is to blame
         self._check()
         self._record()
         self._swept()
@@ -296,10 +296,6 @@ class _Carrier:
                 found = self._work.diagnose(error, self._file)
                 raise self._failure(found, statement, found.position or 1) from error
             self._last = statement
-
-    def _settle(self) -> None:
-        """End the file's influence, deferred constraints included."""
-        self._run_own(SETTLE)
 
     def _check(self) -> None:
         """Run the checks, each as the last word of a savepoint of nobody's."""
